@@ -1,0 +1,1 @@
+"""HTTP: three families behind one door."""

@@ -1,0 +1,1 @@
+"""The Rhombus face-recognition contract."""

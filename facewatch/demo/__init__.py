@@ -1,0 +1,1 @@
+"""The demo's cameras: pictures set in motion and served over RTSP."""

@@ -1,0 +1,73 @@
+"""Cameras, where they hang and how they are."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from facewatch.domain.ids import CameraId, LocationId, OrgId
+
+
+class CameraState(StrEnum):
+    """What a camera is doing, as an operator would say it."""
+
+    CONNECTING = "connecting"
+    """Being opened, or waiting for the next try."""
+    LIVE = "live"
+    """Frames arrive."""
+    STALLED = "stalled"
+    """Connected, and silent."""
+    REFUSED = "refused"
+    """It turned us away: password or path. Tried again, seldom."""
+    GONE = "gone"
+    """Nobody answers. Tried again, with back-off."""
+
+
+class Transport(StrEnum):
+    """How RTP travels."""
+
+    TCP = "tcp"
+    """Interleaved in the RTSP connection: nothing is lost on the way."""
+    UDP = "udp"
+    """Datagrams: for cameras that cannot do otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """A camera as configured.
+
+    Attributes:
+        url: Address without user and password.
+        credentials: User and password, or None; never shown.
+        place: Sub-locations from the outermost to the camera's own, within its location.
+    """
+
+    id: CameraId
+    org: OrgId
+    location: LocationId
+    name: str
+    url: str
+    credentials: tuple[str, str] | None = None
+    transport: Transport = Transport.TCP
+    place: tuple[LocationId, ...] = ()
+
+    def __repr__(self) -> str:
+        return f"camera {self.name!r} ({self.url})"
+
+
+@dataclass(frozen=True, slots=True)
+class CameraStatus:
+    """How a camera is at this moment.
+
+    Attributes:
+        reason: Why it is not live, in words for an operator; empty when it is.
+        fps: Frames that arrived per second, over the last seconds; 0 when none do.
+        last_frame_at: Capture time of the newest frame, or None before the first.
+        since: When this state began.
+    """
+
+    camera: CameraId
+    state: CameraState
+    reason: str
+    fps: float
+    last_frame_at: datetime | None
+    since: datetime

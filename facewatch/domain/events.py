@@ -1,0 +1,156 @@
+"""A visit and what is kept of it."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from facewatch.domain.faces import Landmarks, Quality, Template
+from facewatch.domain.geometry import Box
+from facewatch.domain.ids import AssetId, CameraId, EventId, FaceId, LocationId, OrgId, PersonId
+from facewatch.domain.people import Candidate, Decision
+
+
+class AssignedBy(StrEnum):
+    """Who said whose face this is; a machine never overwrites an operator."""
+
+    MATCHER = "matcher"
+    """The gallery match."""
+    CLUSTER = "cluster"
+    """The clustering of unknown visitors."""
+    OPERATOR = "operator"
+    """A person at a screen or with a key."""
+    ENROLMENT = "enrolment"
+    """The face is an enrolled one."""
+
+
+class AssetKind(StrEnum):
+    """What an asset is a picture of."""
+
+    SNAPSHOT = "snapshot"
+    """One whole frame of a camera."""
+    CLIP = "clip"
+    """An ingested video."""
+    PHOTO = "photo"
+    """An enrolment photo."""
+
+
+class TimeSource(StrEnum):
+    """Where an event's times come from."""
+
+    RTCP = "rtcp"
+    """The camera's own clock, from its sender reports."""
+    ARRIVAL = "arrival"
+    """Our clock, when the frame arrived."""
+    GIVEN = "given"
+    """The user said when the file starts."""
+    CONTAINER = "container"
+    """The file's creation time."""
+    FILE = "file"
+    """The file's modification time."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SnapshotFace:
+    """One face in a snapshot, in its pixels.
+
+    Attributes:
+        event: The visit that this face belongs to; None while no visit claims it.
+    """
+
+    id: FaceId
+    box: Box
+    landmarks: Landmarks
+    quality: Quality
+    event: EventId | None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Snapshot:
+    """The whole frame of the best shot, with every face in it."""
+
+    id: AssetId
+    captured_at: datetime
+    width: int
+    height: int
+    size_bytes: int
+    sha256: bytes
+    faces: tuple[SnapshotFace, ...]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class EventRecord:
+    """One version of a face event, ready to be kept.
+
+    Attributes:
+        version: Counts from 1; of one event the highest stands.
+        closed: No later version will come from the pipeline.
+        first_seen, last_seen, best_at: UTC.
+        looks: Frames in which the face was seen.
+        tracks: Associations that the visit was joined from.
+        face: The best shot's row in *snapshot*.
+        template: Fused from the best looks; None when no look was fit to compare.
+        model: Name of the card that made *template*.
+        decision: None while no look was fit to compare.
+        frame_key, thumbnail_key: Object keys of whole frame and face.
+        look_keys: Object keys of the best aligned crops, 112 x 112, lossless.
+    """
+
+    id: EventId
+    version: int
+    closed: bool
+    org: OrgId
+    location: LocationId
+    camera: CameraId
+    first_seen: datetime
+    last_seen: datetime
+    best_at: datetime
+    time_source: TimeSource
+    looks: int
+    tracks: int
+    face: FaceId
+    snapshot: Snapshot
+    template: Template | None
+    model: str
+    decision: Decision | None
+    frame_key: str
+    thumbnail_key: str
+    look_keys: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NamedCandidate:
+    """A candidate with the name that the person has when it is read."""
+
+    candidate: Candidate
+    name: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FaceEvent:
+    """One visit as it is read: names are those of today.
+
+    Attributes:
+        place: Sub-locations from the location outwards to the camera's own.
+        selected: The match that was chosen, by the machine or by an operator.
+        quality: Of the best shot.
+    """
+
+    id: EventId
+    version: int
+    closed: bool
+    org: OrgId
+    location: LocationId
+    camera: CameraId
+    place: tuple[LocationId, ...]
+    first_seen: datetime
+    last_seen: datetime
+    best_at: datetime
+    has_template: bool
+    quality: Quality
+    frame_key: str
+    thumbnail_key: str
+    person: PersonId | None
+    person_name: str | None
+    assigned_by: AssignedBy | None
+    selected: NamedCandidate | None
+    candidates: tuple[NamedCandidate, ...] = ()

@@ -1,0 +1,81 @@
+"""What is known about one face in one picture."""
+
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewatch.domain.geometry import Box
+
+Pixels: TypeAlias = NDArray[np.uint8]
+"""height x width x 3, BGR, 0..255."""
+
+Template: TypeAlias = NDArray[np.float32]
+"""One face as a vector of unit length, (d,); d depends on the model."""
+
+Landmarks: TypeAlias = NDArray[np.float32]
+"""(5, 2) x, y in pixels: right eye, left eye, nose, right and left corner of the mouth.
+
+Right and left are the person's own: the right eye is at the left of an upright picture. This is
+the order of both detector families.
+"""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Detection:
+    """A face found in a picture; box and landmarks in that picture's own pixels."""
+
+    box: Box
+    landmarks: Landmarks
+    score: float
+
+
+@dataclass(frozen=True, slots=True)
+class Quality:
+    """How much a look is worth comparing, every part and the whole in 0..1, 1 is best.
+
+    Attributes:
+        size: Face width in pixels against what the embedder needs.
+        sharpness: Fine detail left in the aligned crop.
+        pose: 1 looks straight at the camera, 0 is a profile.
+        exposure: Neither too dark, too bright, nor flat.
+        score: The detector's own.
+    """
+
+    size: float
+    sharpness: float
+    pose: float
+    exposure: float
+    score: float
+
+    @property
+    def overall(self) -> float:
+        """One number: a look is as good as its parts together, and no better than a bad one allows."""
+        return float(
+            self.size * self.sharpness * self.pose * self.exposure * self.score
+        ) ** 0.2 * min(1.0, 2 * min(self.size, self.sharpness, self.pose, self.exposure))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """One face in one frame of a camera.
+
+    Attributes:
+        at: When the frame was captured, UTC.
+        t_s: The same in the video's own time, seconds.
+        crop: The aligned face, 112 x 112 BGR.
+        template: None while nobody asked for it: embedding is the dear step.
+    """
+
+    at: datetime
+    t_s: float
+    detection: Detection
+    quality: Quality
+    crop: Pixels
+    template: Template | None = None
+
+    @property
+    def box(self) -> Box:
+        return self.detection.box

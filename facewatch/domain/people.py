@@ -1,0 +1,83 @@
+"""Who can be recognised, and how sure we are."""
+
+from dataclasses import dataclass
+from datetime import datetime
+
+from facewatch.domain.faces import Template
+from facewatch.domain.ids import FaceId, OrgId, PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class Person:
+    """Somebody; *name* is None for an unknown who came back."""
+
+    id: PersonId
+    org: OrgId
+    name: str | None
+    created_at: datetime
+    matchmakers: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Matchmaker:
+    """One enrolled face of a person, as the gallery needs it."""
+
+    face: FaceId
+    person: PersonId
+    org: OrgId
+    template: Template
+
+
+@dataclass(frozen=True, slots=True)
+class Hit:
+    """One matchmaker that a probe resembles; *similarity* is the cosine, -1..1."""
+
+    face: FaceId
+    person: PersonId
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One person that a probe resembles, by the best of their matchmakers.
+
+    Attributes:
+        similarity: Cosine, -1..1.
+        confidence: Calibrated, 0..1.
+    """
+
+    person: PersonId
+    face: FaceId
+    similarity: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """Who a visit's template was decided to be, and everything that the answer rested on.
+
+    Attributes:
+        person: None means unknown.
+        candidates: Best first.
+        confidence: Of the best candidate; None without one.
+        margin: Cosine between the best person and the runner-up; None without a runner-up.
+        threshold: Confidence in force, 0..1.
+        threshold_similarity: The same as a cosine, at this gallery.
+        model: Digest of the embedder (sha256, hex).
+        calibration: Version of the mapping from cosine to confidence.
+        gallery_revision: Which state of the gallery was searched.
+        gallery_people: How many people it held.
+        reason: Why nobody was named, in words; empty when somebody was.
+    """
+
+    person: PersonId | None
+    candidates: tuple[Candidate, ...]
+    confidence: float | None
+    margin: float | None
+    threshold: float
+    threshold_similarity: float
+    model: str
+    calibration: str
+    gallery_revision: int
+    gallery_people: int
+    reason: str = ""

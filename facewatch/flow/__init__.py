@@ -1,0 +1,1 @@
+"""Bounded plumbing between stages."""

@@ -1,0 +1,1 @@
+"""Templates become candidates (FAISS stays in here)."""

@@ -1,0 +1,1 @@
+"""The use cases that APIs, commands and the pipeline share."""

@@ -1,0 +1,1 @@
+"""Joins the floors below into a stream of face events."""

@@ -1,0 +1,390 @@
+"""Every seam of the house on one page: what floor 2 promises to the floors above it."""
+
+import threading
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewatch.domain.calibration import Calibration
+from facewatch.domain.cameras import Camera, CameraStatus
+from facewatch.domain.events import EventRecord, FaceEvent, TimeSource
+from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
+from facewatch.domain.geometry import Box
+from facewatch.domain.ids import CameraId, EventId, KeyId, OrgId, PersonId
+from facewatch.domain.people import Hit, Matchmaker, Person
+
+# --- pictures and streams ---------------------------------------------------------------------
+
+
+class Picture(Protocol):
+    """One decoded picture; nothing is converted before it is asked for.
+
+    Called from the engine's thread only.
+    """
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    def fit(self, width: int, height: int) -> Pixels:
+        """The whole picture scaled to exactly *width* x *height*, in one pass."""
+        ...
+
+    def cut(self, box: Box) -> tuple[Pixels, tuple[int, int]]:
+        """The part inside *box*, clipped to the picture, at full size, and its left and top.
+
+        Whole pixels; it may be up to two pixels larger than asked (chroma is subsampled).
+        """
+        ...
+
+    def full(self) -> Pixels:
+        """The whole picture at full size."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A frame that will be looked at.
+
+    Attributes:
+        sequence: Counts the frames of this source; gaps are frames that nobody looked at.
+        at: When it was captured, UTC.
+        t_s: Presentation time in the stream's own seconds.
+    """
+
+    camera: CameraId
+    sequence: int
+    at: datetime
+    t_s: float
+    time_source: TimeSource
+    picture: Picture
+
+
+class Source(Protocol):
+    """A camera or a file."""
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        """The frames to look at, until the stream ends or *stop* is set.
+
+        Blocks; runs in the reader thread of its camera. Use once.
+
+        Raises:
+            CameraRefused: wrong password, or no such path.
+            CameraUnreachable: nobody answers, or the camera hung up.
+            CameraStalled: connected, and silent for longer than the read timeout.
+            UnreadableStream: no video in it, or nothing that can be decoded.
+        """
+        ...
+
+    @property
+    def received(self) -> int:
+        """Frames decoded or skipped so far; rises while the camera lives. Any thread."""
+        ...
+
+
+# --- vision -----------------------------------------------------------------------------------
+
+
+class Engine(Protocol):
+    """Finds and embeds faces. Blocks; one thread at a time."""
+
+    @property
+    def model(self) -> str:
+        """Name of the embedder's card: templates of different models never meet."""
+        ...
+
+    @property
+    def model_digest(self) -> str:
+        """sha256 of the embedder's file, hex."""
+        ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    @property
+    def calibration(self) -> Calibration: ...
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Every face of each picture, boxes and landmarks in that picture's own pixels."""
+        ...
+
+    def align(self, picture: Picture, landmarks: Landmarks) -> Pixels:
+        """The 112 x 112 crop that the embedder wants, cut from the full-size picture."""
+        ...
+
+    def quality(self, detection: Detection, crop: Pixels) -> Quality:
+        """How much this look is worth comparing."""
+        ...
+
+    def embed(self, crops: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(n, d), rows of unit length, in the order of *crops*."""
+        ...
+
+
+class Encoder(Protocol):
+    """Pictures to bytes. Blocks; any thread."""
+
+    def jpeg(self, pixels: Pixels, quality: int) -> bytes: ...
+
+    def png(self, pixels: Pixels) -> bytes: ...
+
+
+# --- gallery ----------------------------------------------------------------------------------
+
+
+class Gallery(Protocol):
+    """The enrolled templates of every org, in memory. Any thread."""
+
+    def search(self, org: OrgId, probe: NDArray[np.float32], limit: int) -> list[Hit]:
+        """The matchmakers most like *probe* (d,), best first."""
+        ...
+
+    def people(self, org: OrgId) -> int:
+        """How many people of *org* are enrolled."""
+        ...
+
+    def revision(self, org: OrgId) -> int:
+        """Which state of the table is in force here."""
+        ...
+
+    def replace(self, org: OrgId, revision: int, matchmakers: Sequence[Matchmaker]) -> None:
+        """Put the whole gallery of *org* in force at once."""
+        ...
+
+
+# --- keeping ----------------------------------------------------------------------------------
+
+
+class Blobs(Protocol):
+    """The object store."""
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:
+        """Durable when it returns; the same key again replaces.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """
+        Raises:
+            NotFound: no object has this key.
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Gone when it returns; a key that is not there is no error."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpooledEvent:
+    """An event with its pixels on the local disk, on its way to the stores.
+
+    Attributes:
+        place: Rises with each record; how the spool is told what was delivered.
+        pictures: Object key -> bytes.
+    """
+
+    place: int
+    record: EventRecord
+    pictures: Mapping[str, bytes]
+
+
+class Spool(Protocol):
+    """Where events are safe before Postgres and the object store have them."""
+
+    async def add(self, record: EventRecord, pictures: Mapping[str, bytes]) -> None:
+        """Durable (fsync) when it returns; many calls share one fsync.
+
+        Raises:
+            SpoolFull: the bound is reached by events that may not be dropped.
+        """
+        ...
+
+    async def oldest(self, limit: int) -> list[SpooledEvent]:
+        """The oldest undelivered events, in the order of `add`; waits while there are none."""
+        ...
+
+    async def delivered(self, places: Sequence[int]) -> None:
+        """Forget these: the stores have them."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """How many events wait."""
+        ...
+
+
+class FaceEvents(Protocol):
+    """The event log."""
+
+    async def add(self, records: Sequence[EventRecord]) -> None:
+        """Record; of one id the highest version stands, and repeating it changes nothing.
+
+        Raises:
+            DatabaseUnavailable: Postgres does not answer.
+        """
+        ...
+
+    async def get(self, org: OrgId, event: EventId) -> FaceEvent:
+        """One event.
+
+        Raises:
+            NotFound: *org* has none with this id.
+        """
+        ...
+
+
+class Cameras(Protocol):
+    """The cameras that are configured."""
+
+    async def all(self, org: OrgId | None = None) -> list[Camera]: ...
+
+    async def by_name(self, org: OrgId, name: str) -> Camera:
+        """
+        Raises:
+            NotFound: *org* has no camera of this name.
+        """
+        ...
+
+    async def add(self, camera: Camera) -> None:
+        """
+        Raises:
+            AlreadyExists: the org has a camera of this name.
+        """
+        ...
+
+    async def remove(self, org: OrgId, camera: CameraId) -> None:
+        """Stops being watched; its events stay.
+
+        Raises:
+            NotFound: *org* has no such camera.
+        """
+        ...
+
+
+class CameraStatuses(Protocol):
+    """How the cameras are, for whoever asks from another process."""
+
+    async def report(self, statuses: Sequence[CameraStatus]) -> None:
+        """The newest report of a camera stands."""
+        ...
+
+    async def all(self, org: OrgId) -> list[CameraStatus]: ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Enrolment:
+    """A face ready to become a matchmaker.
+
+    Attributes:
+        photo: The photo's own bytes, as they came.
+        thumbnail: The face, JPEG.
+        crop: Aligned, 112 x 112, PNG.
+        digest: sha256 of *photo*: the same photo again is noticed.
+    """
+
+    photo: bytes
+    content_type: str
+    file_name: str
+    width: int
+    height: int
+    digest: bytes
+    detection: Detection
+    quality: Quality
+    thumbnail: bytes
+    crop: bytes
+    template: NDArray[np.float32]
+    model: str
+
+
+class People(Protocol):
+    """Persons and their matchmakers."""
+
+    async def all(self, org: OrgId) -> list[Person]:
+        """Named persons, by name."""
+        ...
+
+    async def named(self, org: OrgId, name: str) -> Person:
+        """
+        Raises:
+            NotFound: *org* has nobody of this name.
+        """
+        ...
+
+    async def create(self, org: OrgId, name: str) -> Person: ...
+
+    async def has_photo(self, org: OrgId, person: PersonId, digest: bytes) -> bool:
+        """Whether this very photo is one of the person's matchmakers already."""
+        ...
+
+    async def enrol(
+        self, org: OrgId, person: PersonId, enrolment: Enrolment, keys: "PhotoKeys"
+    ) -> Matchmaker:
+        """Add a matchmaker: asset, face, template, and a new gallery revision, at once."""
+        ...
+
+    async def forget(self, org: OrgId, person: PersonId) -> list[str]:
+        """Erase the person, matchmakers and templates of their past; events become unnamed.
+
+        Returns:
+            Object keys whose pixels must go.
+        """
+        ...
+
+    async def gallery(self, org: OrgId, model: str) -> tuple[int, list[Matchmaker]]:
+        """The revision in force and every matchmaker with a template of *model*."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoKeys:
+    """Object keys of an enrolment photo's three pictures."""
+
+    photo: str
+    thumbnail: str
+    crop: str
+
+
+@dataclass(frozen=True, slots=True)
+class ApiKey:
+    """An API key as it is kept: its secret is not among it."""
+
+    id: KeyId
+    org: OrgId
+    name: str
+    role: str
+    created_at: datetime
+    expires_at: datetime | None
+    revoked_at: datetime | None
+
+
+class Keys(Protocol):
+    """API keys, kept as hashes."""
+
+    async def create(self, org: OrgId, name: str, role: str) -> tuple[ApiKey, str]:
+        """A new key, and the secret that is shown this once."""
+        ...
+
+    async def authenticate(self, secret: str) -> ApiKey | None:
+        """The key that *secret* opens, unless it is unknown, expired or revoked."""
+        ...
+
+    async def all(self, org: OrgId) -> list[ApiKey]: ...
+
+    async def revoke(self, org: OrgId, key: UUID) -> None:
+        """
+        Raises:
+            NotFound: *org* has no such key.
+        """
+        ...

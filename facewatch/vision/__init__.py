@@ -1,0 +1,1 @@
+"""Frames become faces, faces become templates (ONNX Runtime and OpenCV stay in here)."""
