@@ -1,0 +1,141 @@
+"""What a running facewatch counts about itself, for Prometheus.
+
+One place on a low floor: the pipeline counts, the API shows, and neither knows the other.
+"""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from time import perf_counter
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Gauge,
+    GCCollector,
+    Histogram,
+    PlatformCollector,
+    ProcessCollector,
+)
+
+from facewatch.domain.cameras import CameraState
+
+_SECONDS = (0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
+
+
+class Stage(StrEnum):
+    """A stretch of the way of a frame."""
+
+    WAIT = "wait"
+    """A frame waits for the engine."""
+    DETECT = "detect"
+    """Convert and detect, one batch."""
+    ALIGN = "align"
+    """Cut the aligned crops of one batch."""
+    EMBED = "embed"
+    """Templates of one batch."""
+    MATCH = "match"
+    """One visit against the gallery."""
+    ENCODE = "encode"
+    """The pictures of one event version."""
+    SPOOL = "spool"
+    """Until one event version is durable on the local disk."""
+    STORE = "store"
+    """One batch from the spool to the object store and Postgres."""
+    CAPTURE_TO_EVENT = "capture_to_event"
+    """From the capture of the best look until its event is in Postgres."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Metrics:
+    """Every number, on one registry. Any thread.
+
+    Attributes:
+        frames_received: By camera: decoded or skipped.
+        frames_looked_at: By camera: through the detector.
+        frames_dropped: By camera: replaced by a newer one before the engine had time.
+        camera_state: By camera and state: 1 for the state it is in, else 0.
+        faces_detected: Boxes that the detector gave.
+        embeddings: Crops that were embedded.
+        events_recorded: Closed visits, by kind: known or unknown.
+        spool_backlog: Event versions on the local disk that the stores do not have yet.
+        spool_bytes: Bytes of these.
+        events_lag: Age in seconds of the oldest of these; 0 when there is none.
+        stage_seconds: By `Stage`.
+        requests: By family, operation and status.
+        request_seconds: By family and operation.
+    """
+
+    registry: CollectorRegistry
+    frames_received: Counter
+    frames_looked_at: Counter
+    frames_dropped: Counter
+    camera_state: Gauge
+    faces_detected: Counter
+    embeddings: Counter
+    events_recorded: Counter
+    spool_backlog: Gauge
+    spool_bytes: Gauge
+    events_lag: Gauge
+    stage_seconds: Histogram
+    requests: Counter
+    request_seconds: Histogram
+
+    @classmethod
+    def on(cls, registry: CollectorRegistry | None = None) -> "Metrics":
+        """All of them at zero, on *registry* or one of their own. Once a registry."""
+        to = registry or CollectorRegistry()
+        ProcessCollector(registry=to)
+        PlatformCollector(registry=to)
+        GCCollector(registry=to)
+
+        def counter(name: str, what: str, *labels: str) -> Counter:
+            return Counter(name, what, labels, registry=to)
+
+        def gauge(name: str, what: str, *labels: str) -> Gauge:
+            return Gauge(name, what, labels, registry=to)
+
+        def histogram(name: str, what: str, *labels: str) -> Histogram:
+            return Histogram(name, what, labels, buckets=_SECONDS, registry=to)
+
+        return cls(
+            registry=to,
+            frames_received=counter("frames_received_total", "Frames that arrived", "camera"),
+            frames_looked_at=counter("frames_looked_at_total", "Frames analysed", "camera"),
+            frames_dropped=counter(
+                "frames_dropped_total", "Frames replaced by a newer one before analysis", "camera"
+            ),
+            camera_state=gauge("camera_state", "1 for the camera's state", "camera", "state"),
+            faces_detected=counter("faces_detected_total", "Faces found in frames"),
+            embeddings=counter("embeddings_total", "Crops embedded"),
+            events_recorded=counter("events_recorded_total", "Visits recorded", "kind"),
+            spool_backlog=gauge("spool_backlog", "Event versions not yet in the stores"),
+            spool_bytes=gauge("spool_bytes", "Bytes not yet in the stores"),
+            events_lag=gauge("events_lag_seconds", "Age of the oldest event not yet stored"),
+            stage_seconds=histogram("stage_seconds", "Time that a stage takes", "stage"),
+            requests=counter(
+                "http_requests_total", "Requests answered", "family", "operation", "status"
+            ),
+            request_seconds=histogram(
+                "http_request_seconds", "Time to answer", "family", "operation"
+            ),
+        )
+
+    def show_state(self, camera: str, state: CameraState) -> None:
+        """Make *state* the one of *camera* (its name) that reads 1."""
+        for each in CameraState:
+            self.camera_state.labels(camera, each.value).set(each is state)
+
+    def forget_camera(self, camera: str) -> None:
+        """A removed camera's series go, so that no dead state is shown."""
+        for metric in (self.frames_received, self.frames_looked_at, self.frames_dropped):
+            metric.remove_by_labels({"camera": camera})
+        self.camera_state.remove_by_labels({"camera": camera})
+
+    @contextmanager
+    def timed(self, stage: Stage) -> Iterator[None]:
+        """The block counts towards *stage*, unless it raises."""
+        start = perf_counter()
+        yield
+        self.stage_seconds.labels(stage.value).observe(perf_counter() - start)
