@@ -21,7 +21,7 @@ class Calibration:
         points: (cosine, log10 of the false match rate), cosine ascending; straight lines between
             and beyond.
         least_gallery: A smaller gallery is treated as one of this many people, so that one
-            person alone is not matched at a similarity at which siblings are.
+            person alone is not matched at a similarity that siblings reach.
     """
 
     version: str
@@ -30,23 +30,22 @@ class Calibration:
 
     def confidence(self, similarity: float, gallery: int) -> float:
         """0..1 for a cosine against the best of *gallery* people; rises with the cosine."""
-        expected = self._log_fmr(similarity) + math.log10(max(gallery, self.least_gallery))
-        return 1 - math.exp(-_K * max(0.0, -expected))
+        cosines, rates = zip(*self.points, strict=True)
+        log_fpir = _straight(similarity, cosines, rates) + self._log_people(gallery)
+        return 1 - math.exp(-_K * max(0.0, -log_fpir))
 
     def similarity(self, confidence: float, gallery: int) -> float:
-        """The cosine at which `confidence` answers *confidence* (0 <= confidence < 1)."""
+        """The cosine at which `confidence` answers *confidence*, 0 < confidence < 1."""
+        cosines, rates = zip(*reversed(self.points), strict=True)
         log_fpir = math.log(1 - min(confidence, 1 - 1e-9)) / _K
-        wanted = log_fpir - math.log10(max(gallery, self.least_gallery))
-        for (x0, y0), (x1, y1) in self._pieces():
-            if wanted >= y1:
-                break
-        return x0 + (wanted - y0) * (x1 - x0) / (y1 - y0)
+        return _straight(log_fpir - self._log_people(gallery), rates, cosines)
 
-    def _log_fmr(self, similarity: float) -> float:
-        for (x0, y0), (x1, y1) in self._pieces():
-            if similarity <= x1:
-                break
-        return y0 + (similarity - x0) * (y1 - y0) / (x1 - x0)
+    def _log_people(self, gallery: int) -> float:
+        return math.log10(max(gallery, self.least_gallery))
 
-    def _pieces(self) -> list[tuple[tuple[float, float], tuple[float, float]]]:
-        return list(zip(self.points, self.points[1:], strict=False))
+
+def _straight(x: float, xs: tuple[float, ...], ys: tuple[float, ...]) -> float:
+    """*ys* at *x*: linear between the ascending *xs*, and on beyond them."""
+    piece = next((i for i, at in enumerate(xs[1:-1], 1) if x < at), len(xs) - 1)
+    slope = (ys[piece] - ys[piece - 1]) / (xs[piece] - xs[piece - 1])
+    return ys[piece] + (x - xs[piece]) * slope

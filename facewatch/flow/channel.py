@@ -1,0 +1,48 @@
+"""A bounded queue between two stages."""
+
+import asyncio
+from collections import deque
+from collections.abc import AsyncIterator
+from typing import Generic, TypeVar
+
+T = TypeVar("T")
+
+
+class Channel(Generic[T]):
+    """First in, first out; a full channel makes its producer wait. Event loop only."""
+
+    def __init__(self, bound: int) -> None:
+        self._items: deque[T] = deque()
+        self._bound = bound
+        self._closed = False
+        self._changed = asyncio.Condition()
+
+    async def put(self, item: T) -> None:
+        """Waits while the channel is full.
+
+        Raises:
+            RuntimeError: the channel is closed: a stage went on after its end.
+        """
+        async with self._changed:
+            await self._changed.wait_for(lambda: self._closed or len(self._items) < self._bound)
+            if self._closed:
+                raise RuntimeError("put on a closed channel")
+            self._items.append(item)
+            self._changed.notify_all()
+
+    async def close(self) -> None:
+        """No more items come in; those inside are still handed out. Twice is no error."""
+        async with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Items until the channel is closed and drained."""
+        while True:
+            async with self._changed:
+                await self._changed.wait_for(lambda: self._closed or bool(self._items))
+                if not self._items:
+                    return
+                item = self._items.popleft()
+                self._changed.notify_all()
+            yield item
