@@ -1,0 +1,150 @@
+"""Video files become frames (mp4, mov, mkv, avi, ts and whatever else FFmpeg reads)."""
+
+import logging
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Final
+
+import av
+from av.container import InputContainer
+
+from facewatch.domain.events import TimeSource
+from facewatch.domain.ids import CameraId
+from facewatch.errors import UnreadableStream
+from facewatch.ports import Frame
+from facewatch.stream.decode import Pace, Timeline, VideoReader, explain
+from facewatch.stream.picture import Converter, DecodedPicture
+
+log = logging.getLogger(__name__)
+
+_FREE_CLOCKS: Final = {"mpegts", "mpeg"}
+"""Containers whose timestamps start anywhere; in all others the recording starts at 0."""
+
+_EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
+"""Creation times before this come from recorders whose clock was never set."""
+
+
+class FileSource:
+    """A video file, as fast as it can be read.
+
+    A frame's `t_s` is its presentation time in the container's own seconds; it was captured at
+    *start* + `t_s`, except in transport and program streams, whose clocks start anywhere: there
+    *start* is the time of the first frame. Truncated and damaged files give what can be decoded.
+
+    Args:
+        start: When the recording began, or None: as `recorded_start` says.
+    """
+
+    def __init__(
+        self,
+        camera: CameraId,
+        path: Path,
+        *,
+        looks_per_s: float,
+        start: datetime | None = None,
+    ) -> None:
+        self._camera = camera
+        self._path = path
+        self._looks_per_s = looks_per_s
+        self._start = start
+        self._reader: VideoReader | None = None
+
+    def __repr__(self) -> str:
+        return f"file {str(self._path)!r}"
+
+    @property
+    def received(self) -> int:
+        return self._reader.received if self._reader else 0
+
+    @property
+    def damaged(self) -> int:
+        """Packets that could not be decoded so far. Any thread."""
+        return self._reader.damaged if self._reader else 0
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        with _opened(self._path) as container:
+            self._reader = reader = VideoReader(container, str(self._path))
+            yield from self._due(reader, stop)
+        if not reader.received and not stop.is_set():
+            raise UnreadableStream(
+                f"{self._path}: nothing in it can be decoded",
+                "it is empty or damaged; copy it again from the recorder",
+            )
+        if reader.damaged:
+            log.warning("%r: %d damaged packets were skipped", self, reader.damaged)
+
+    def _due(self, reader: VideoReader, stop: threading.Event) -> Iterator[Frame]:
+        if self._start:
+            start, time_source = self._start, TimeSource.GIVEN
+        else:
+            start, time_source = _recorded_start(reader.container, self._path)
+        timeline, pace, converter = (
+            Timeline(reader.frame_s),
+            Pace(self._looks_per_s),
+            Converter(),
+        )
+        free = bool(_FREE_CLOCKS & set(reader.container.format.name.split(",")))
+        origin = None if free else 0.0
+        for frame in self._all(reader, stop):
+            t_s = timeline.seconds(frame.time)
+            origin = t_s if origin is None else origin
+            if pace.due(t_s):
+                yield Frame(
+                    camera=self._camera,
+                    sequence=reader.received,
+                    at=start + timedelta(seconds=t_s - origin),
+                    t_s=t_s,
+                    time_source=time_source,
+                    picture=DecodedPicture(frame, converter),
+                )
+
+    def _all(self, reader: VideoReader, stop: threading.Event) -> Iterator[av.VideoFrame]:
+        try:
+            yield from reader.frames(stop)
+        except av.FFmpegError as error:
+            log.warning("%r: cannot be read to its end: %s", self, explain(error))
+            yield from reader.rest()
+
+
+def recorded_start(path: Path) -> tuple[datetime, TimeSource]:
+    """When the recording in *path* began: the container's creation time, else the file's own.
+
+    Raises:
+        UnreadableStream: it is not a video, or cannot be opened.
+    """
+    with _opened(path) as container:
+        return _recorded_start(container, path)
+
+
+def _recorded_start(container: InputContainer, path: Path) -> tuple[datetime, TimeSource]:
+    for metadata in (container.metadata, *(stream.metadata for stream in container.streams)):
+        try:
+            created = datetime.fromisoformat(metadata["creation_time"])
+        except (KeyError, ValueError):
+            continue
+        created = created.replace(tzinfo=created.tzinfo or UTC).astimezone(UTC)
+        if _EARLIEST < created < datetime.now(UTC) + timedelta(days=1):
+            return created, TimeSource.CONTAINER
+    return datetime.fromtimestamp(path.stat().st_mtime, UTC), TimeSource.FILE
+
+
+def _opened(path: Path) -> InputContainer:
+    """
+    Raises:
+        UnreadableStream: there is no such file, or it is not a video.
+    """
+    try:
+        return av.open(f"file:{path}", "r")
+    except FileNotFoundError:
+        what, remedy = "there is no such file", "check the path"
+    except IsADirectoryError:
+        what, remedy = "this is a directory", "name the video files in it"
+    except PermissionError:
+        what, remedy = "may not be read", "give this user the right to read it"
+    except (av.FFmpegError, ValueError) as error:
+        reason = explain(error) if isinstance(error, av.FFmpegError) else str(error)
+        what = f"not a video that can be read: {reason}"
+        remedy = "it is empty, cut off or of another kind; copy it again from the recorder"
+    raise UnreadableStream(f"{path}: {what}", remedy)
