@@ -15,7 +15,7 @@ from facewatch.domain.cameras import Camera, CameraStatus
 from facewatch.domain.events import EventRecord, FaceEvent, TimeSource
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import CameraId, EventId, KeyId, OrgId, PersonId
+from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, OrgId, PersonId
 from facewatch.domain.people import Hit, Matchmaker, Person
 
 # --- pictures and streams ---------------------------------------------------------------------
@@ -288,12 +288,14 @@ class Enrolment:
     """A face ready to become a matchmaker.
 
     Attributes:
+        face: The id that the matchmaker will have.
         photo: The photo's own bytes, as they came.
         thumbnail: The face, JPEG.
         crop: Aligned, 112 x 112, PNG.
         digest: sha256 of *photo*: the same photo again is noticed.
     """
 
+    face: FaceId
     photo: bytes
     content_type: str
     file_name: str

@@ -1,0 +1,132 @@
+"""Frames of all cameras through the vision engine, looks into visits."""
+
+import asyncio
+from collections.abc import Callable, Generator, Sequence
+from concurrent.futures import Executor
+
+from facewatch.domain.faces import Detection, Look, Pixels, Template
+from facewatch.domain.ids import CameraId
+from facewatch.flow.channel import Channel
+from facewatch.flow.mailbox import Mailbox
+from facewatch.flow.metrics import Metrics, Stage
+from facewatch.pipeline.visit import Visit, Visitors
+from facewatch.ports import Engine, Frame
+
+_Steps = Generator[list[Pixels], Sequence[Template], list[Visit]]
+
+
+class Recogniser:
+    """The engine and who is in view at each camera. Blocks; the engine's thread only.
+
+    *visitors_at* makes the state of a camera when its first frame comes.
+    """
+
+    def __init__(
+        self,
+        engine: Engine,
+        visitors_at: Callable[[CameraId], Visitors],
+        metrics: Metrics,
+    ) -> None:
+        self._engine = engine
+        self._visitors_at = visitors_at
+        self._visitors: dict[CameraId, Visitors] = {}
+        self._metrics = metrics
+
+    def see(self, frames: Sequence[Frame]) -> list[Visit]:
+        """What *frames*, at most one a camera, change; embeddings are batched over cameras."""
+        with self._metrics.timed(Stage.DETECT):
+            detections = self._engine.detect([frame.picture for frame in frames])
+        with self._metrics.timed(Stage.ALIGN):
+            looks = [
+                [self._look(frame, it) for it in found]
+                for frame, found in zip(frames, detections, strict=True)
+            ]
+        self._metrics.faces_detected.inc(sum(map(len, looks)))
+        steps = [
+            self._at(frame.camera).see(frame, seen)
+            for frame, seen in zip(frames, looks, strict=True)
+        ]
+        asked = [next(step) for step in steps]
+        templates = self._embed([crop for crops in asked for crop in crops])
+        visits: list[Visit] = []
+        for step, crops in zip(steps, asked, strict=True):
+            mine, templates = templates[: len(crops)], templates[len(crops) :]
+            visits += _finish(step, mine)
+        return visits
+
+    def idle(self, camera: CameraId, elapsed_s: float) -> list[Visit]:
+        """*camera* gave no frame for *elapsed_s*: visits end all the same."""
+        return self._at(camera).idle(elapsed_s)
+
+    def close(self, camera: CameraId) -> list[Visit]:
+        """*camera* will give no more frames."""
+        visitors = self._visitors.pop(camera, None)
+        return visitors.close() if visitors else []
+
+    def close_all(self) -> list[Visit]:
+        return [visit for camera in list(self._visitors) for visit in self.close(camera)]
+
+    def _at(self, camera: CameraId) -> Visitors:
+        if camera not in self._visitors:
+            self._visitors[camera] = self._visitors_at(camera)
+        return self._visitors[camera]
+
+    def _look(self, frame: Frame, found: Detection) -> Look:
+        crop = self._engine.align(frame.picture, found.landmarks)
+        return Look(frame.at, frame.t_s, found, self._engine.quality(found, crop), crop)
+
+    def _embed(self, crops: Sequence[Pixels]) -> list[Template]:
+        if not crops:
+            return []
+        with self._metrics.timed(Stage.EMBED):
+            templates = self._engine.embed(crops)
+        self._metrics.embeddings.inc(len(crops))
+        return list(templates)
+
+
+def _finish(step: _Steps, templates: Sequence[Template]) -> list[Visit]:
+    try:
+        step.send(templates)
+    except StopIteration as end:
+        visits: list[Visit] = end.value
+        return visits
+    raise RuntimeError("a camera's step asked for templates twice")
+
+
+async def recognise(
+    frames: Mailbox[CameraId, Frame],
+    recogniser: Recogniser,
+    executor: Executor,
+    visits: Channel[Visit],
+    *,
+    batch: int,
+) -> None:
+    """Run until *frames* is closed and drained, then close every visit and *visits*.
+
+    Load is shed before detection only: *frames* keeps one frame a camera. A full *visits*
+    holds the engine back, which lets more frames be replaced in *frames*.
+    """
+    loop = asyncio.get_running_loop()
+    while taken := await frames.take(batch):
+        for visit in await loop.run_in_executor(executor, recogniser.see, taken):
+            await visits.put(visit)
+    for visit in await loop.run_in_executor(executor, recogniser.close_all):
+        await visits.put(visit)
+    await visits.close()
+
+
+async def pass_time(
+    recogniser: Recogniser,
+    executor: Executor,
+    silent: Callable[[], list[tuple[CameraId, float]]],
+    visits: Channel[Visit],
+    *,
+    every_s: float = 1.0,
+) -> None:
+    """Let time pass at cameras that give no frames; *silent* says which, and for how long."""
+    loop = asyncio.get_running_loop()
+    while True:
+        await asyncio.sleep(every_s)
+        for camera, elapsed_s in silent():
+            for visit in await loop.run_in_executor(executor, recogniser.idle, camera, elapsed_s):
+                await visits.put(visit)

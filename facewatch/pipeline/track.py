@@ -1,0 +1,171 @@
+"""Looks become tracks: the same face across the frames of one camera.
+
+Association is by motion and overlap, backed by a tiny picture of the face (`likeness`), which
+costs nothing. Where the three leave a doubt (a jump, a gap, another face at the same place)
+the look is embedded and the templates decide. Embedding is the dear step on a CPU, so a track
+asks for it seldom: for its first good look, for a clearly better one, and now and then.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewatch.domain.faces import Look, Pixels, Template
+from facewatch.domain.geometry import Box
+from facewatch.ports import Frame
+
+
+@dataclass(frozen=True, slots=True)
+class Following:
+    """When two looks are one face. Distances in face widths, times in seconds.
+
+    Attributes:
+        reach: How far a face may be from where its track expects it.
+        lost_after_s: A track not seen for this long ends.
+        alike: Likeness from which neighbouring looks need no template to be one face.
+        same: Cosine from which two templates of one track are one person.
+        keep: Best looks kept of a track.
+        worth_embedding: Quality below which a template says nothing about who it is.
+        better_by: A look this much better than the best embedded one is embedded too.
+        refresh_s: A look is embedded at least this often, to notice a change of person.
+    """
+
+    reach: float = 1.0
+    lost_after_s: float = 0.9
+    alike: float = 0.7
+    same: float = 0.3
+    keep: int = 5
+    worth_embedding: float = 0.25
+    better_by: float = 0.08
+    refresh_s: float = 5.0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Shot:
+    """A look, the frame that it was taken from and whoever else was in it."""
+
+    frame: Frame
+    look: Look
+    others: tuple[tuple[Look, "Track"], ...] = ()
+
+
+class Track:
+    """One face, as far as it has been followed. Engine thread only."""
+
+    def __init__(self, number: int, look: Look, clock_s: float) -> None:
+        self.number = number
+        self.first = look
+        self.last = look
+        self.looks = 0
+        self.born_s = clock_s
+        self.seen_s = clock_s
+        self.embedded_s = -1e9
+        self.best: Shot | None = None
+        self.kept: list[Look] = []
+        self.templates_added = 0
+        self._velocity = (0.0, 0.0)
+        self._likeness = likeness_vector(look.crop)
+
+    def expected(self, clock_s: float) -> Box:
+        """Where the face should be now, at constant velocity."""
+        ahead = min(clock_s - self.seen_s, 0.5)
+        dx, dy = self._velocity[0] * ahead, self._velocity[1] * ahead
+        box = self.last.box
+        return Box(box.left + dx, box.top + dy, box.right + dx, box.bottom + dy)
+
+    def likeness(self, look: Look) -> float:
+        """How alike the newest look and *look* are as tiny pictures, -1..1."""
+        return float(self._likeness @ likeness_vector(look.crop))
+
+    def follow(self, look: Look, clock_s: float) -> None:
+        """*look* is this face, now."""
+        elapsed = clock_s - self.seen_s
+        if elapsed > 0:
+            (x0, y0), (x1, y1) = self.last.box.centre, look.box.centre
+            self._velocity = (
+                0.5 * self._velocity[0] + 0.5 * (x1 - x0) / elapsed,
+                0.5 * self._velocity[1] + 0.5 * (y1 - y0) / elapsed,
+            )
+        self.last = look
+        self.looks += 1
+        self.seen_s = clock_s
+        self._likeness = likeness_vector(look.crop)
+
+    def keep(self, look: Look, most: int) -> None:
+        """Remember *look* if it is among the best; one with a template outranks one without."""
+        self.kept.append(look)
+        self.kept.sort(key=lambda it: (it.template is not None, it.quality.overall), reverse=True)
+        del self.kept[most:]
+
+    def add_template(self, look: Look, template: Template, clock_s: float) -> None:
+        """What the embedder said of one of this track's looks."""
+        self.kept = [it for it in self.kept if it is not look]
+        self.keep(replace(look, template=template), len(self.kept) + 1)
+        self.embedded_s = clock_s
+        self.templates_added += 1
+
+    @property
+    def templates(self) -> list[Look]:
+        """The kept looks that have been embedded, best first."""
+        return [look for look in self.kept if look.template is not None]
+
+    def resemblance(self, template: Template) -> float | None:
+        """Highest cosine to this track's templates; None while it has none."""
+        cosines = [
+            float(look.template @ template) for look in self.kept if look.template is not None
+        ]
+        return max(cosines, default=None)
+
+
+def likeness_vector(crop: Pixels) -> NDArray[np.float32]:
+    """(196,) brightness of an aligned face on a 14 x 14 grid, mean 0, length 1."""
+    grid = crop[:, :, 1].reshape(14, 8, 14, 8).mean(axis=(1, 3), dtype=np.float32).ravel()
+    grid -= grid.mean()
+    return np.asarray(grid / max(float(np.linalg.norm(grid)), 1e-6), dtype=np.float32)
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Pairing:
+    """A track and the look that may be its next one."""
+
+    track: Track
+    look: Look
+    likeness: float
+    sure: bool
+
+
+def pair(
+    tracks: Sequence[Track], looks: Sequence[Look], clock_s: float, rule: Following
+) -> tuple[list[Pairing], list[Look]]:
+    """Give each track at most one look, nearest and most alike first; and the looks left over."""
+    choices: list[tuple[float, int, int, float, float]] = []
+    for i, track in enumerate(tracks):
+        expected = track.expected(clock_s)
+        patience = rule.reach * (1 + clock_s - track.seen_s)
+        for j, look in enumerate(looks):
+            distance = _distance(expected, look.box)
+            if distance < patience:
+                alike = track.likeness(look)
+                choices.append((distance - alike, i, j, alike, distance))
+    pairs: list[Pairing] = []
+    taken_tracks: set[int] = set()
+    taken_looks: set[int] = set()
+    for _, i, j, alike, distance in sorted(choices):
+        if i in taken_tracks or j in taken_looks:
+            continue
+        taken_tracks.add(i)
+        taken_looks.add(j)
+        gap = clock_s - tracks[i].seen_s
+        sure = alike >= rule.alike and distance < 0.6 * rule.reach and gap < rule.lost_after_s / 2
+        pairs.append(Pairing(tracks[i], looks[j], alike, sure))
+    return pairs, [look for j, look in enumerate(looks) if j not in taken_looks]
+
+
+def _distance(a: Box, b: Box) -> float:
+    """Between centres in face widths, and a change of size counts as distance."""
+    width = (a.width + b.width) / 2
+    (ax, ay), (bx, by) = a.centre, b.centre
+    growth = abs(np.log(max(b.width, 1.0) / max(a.width, 1.0)))
+    return float(np.hypot(ax - bx, ay - by) / max(width, 1.0) + growth)
