@@ -33,6 +33,14 @@ class InvalidRequest(FacewatchError):
     """A caller sent something that the contract does not allow."""
 
 
+class Unauthenticated(FacewatchError):
+    """A caller showed no API key, or not in a way that we know."""
+
+
+class Forbidden(FacewatchError):
+    """A caller's key is unknown, expired or revoked, or may not do what was asked."""
+
+
 class NotFound(FacewatchError):
     """There is nothing with this id, or it belongs to another org."""
 

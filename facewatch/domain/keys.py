@@ -1,8 +1,15 @@
 """Object keys: they begin with org and month, so that an org's pixels can be told and erased."""
 
+import re
 from datetime import UTC, datetime
 
 from facewatch.domain.ids import EventId, FaceId, OrgId, from_ruuid, to_ruuid
+
+_KEY = re.compile(
+    r"(?P<org>[\w-]{22})/[0-9]{4}-[0-9]{2}/(events|enrolment)/[\w-]{22}"
+    r"(/[A-Za-z0-9][\w.-]{0,99}){1,3}",
+    re.ASCII,
+)
 
 
 def event_prefix(org: OrgId, event: EventId, at: datetime) -> str:
@@ -28,19 +35,16 @@ def photo_prefix(org: OrgId, face: FaceId, at: datetime) -> str:
 def org_of(key: str) -> OrgId | None:
     """Whose pixels *key* names; None when it is no key of ours.
 
-    A key that could leave its org's folder ("..", empty parts, a backslash, a control
-    character) is none of ours.
+    Parts begin with a letter or digit, so no key of ours climbs out of its org's folder.
 
-    >>> org_of("AAAAAAAAAAAAAAAAAAAAAA/2026-11/events/x/frame.jpg")
+    >>> from uuid import UUID
+    >>> org_of(event_prefix(OrgId(UUID(int=0)), EventId(UUID(int=1)), datetime.now(UTC)) + "/1.jpg")
     UUID('00000000-0000-0000-0000-000000000000')
-    >>> org_of("AAAAAAAAAAAAAAAAAAAAAA/../AAAAAAAAAAAAAAAAAAAAAQ/frame.jpg")
+    >>> org_of("AAAAAAAAAAAAAAAAAAAAAA/2026-11/../../AAAAAAAAAAAAAAAAAAAAAQ/1.jpg")
     """
-    org, *rest = key.split("/")
-    if not rest or not key.isprintable() or "\\" in key:
-        return None
-    if any(part in ("", ".", "..") for part in rest):
+    if not (match := _KEY.fullmatch(key)):
         return None
     try:
-        return OrgId(from_ruuid(org))
+        return OrgId(from_ruuid(match["org"]))
     except ValueError:
         return None

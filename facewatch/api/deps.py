@@ -1,0 +1,38 @@
+"""What the handlers stand on."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from typing import TypeAlias
+
+from aiohttp import web
+
+from facewatch.flow.metrics import Metrics
+from facewatch.ports import Blobs, FaceEvents, Keys
+
+Probe: TypeAlias = Callable[[], Awaitable[str]]
+"""Asks one part of the service whether it can work: a few words on how it is.
+
+Raises:
+    FacewatchError: it cannot; the text is shown to whoever asks, so it holds no secret.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Deps:
+    """Every part that an answer may need.
+
+    Attributes:
+        readiness: By the part's name, as `/readyz` shows it.
+        clock: The time now, UTC.
+    """
+
+    events: FaceEvents
+    blobs: Blobs
+    keys: Keys
+    readiness: Mapping[str, Probe]
+    metrics: Metrics
+    clock: Callable[[], datetime]
+
+
+DEPS = web.AppKey("deps", Deps)

@@ -1,0 +1,55 @@
+"""The pixels behind ``imageS3Key`` and ``thumbnailS3Key``."""
+
+import hashlib
+from pathlib import PurePosixPath
+
+from aiohttp import web
+
+from facewatch import errors
+from facewatch.api.deps import Deps
+from facewatch.api.family import Family, Role, Route
+from facewatch.api.rhombus import operation
+from facewatch.domain.keys import org_of
+from facewatch.ports import ApiKey
+
+_TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
+
+
+async def get_picture(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
+    """The object of ``s3ObjectKey``; one of another org is not there.
+
+    A client may keep it but asks each time whether it may still show it: pixels can be erased
+    and keys revoked.
+    """
+    key = request.query.get("s3ObjectKey", "")
+    if org_of(key) != caller.org:
+        raise errors.NotFound("there is no picture with this key")
+    body = await deps.blobs.get(key)
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    response = web.Response(
+        headers={"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+    )
+    response.etag = tag
+    if any(theirs.value in (tag, "*") for theirs in request.if_none_match or ()):
+        response.set_status(304)
+        return response
+    response.content_type = _TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
+    response.body = body
+    return response
+
+
+def _failure(request: web.Request, error: Exception) -> web.Response:
+    """As the operations say it, but what is absent is 404: a picture has no room for words."""
+    if isinstance(error, errors.NotFound):
+        said = {"error": "Not Found", "msg": "there is no picture with this s3ObjectKey"}
+        return web.json_response(said, status=404)
+    return operation.failure(request, error)
+
+
+FAMILY = Family(
+    name="media",
+    prefix="/media/",
+    routes=[Route("GET", "/media/faces", get_picture, Role.VIEWER)],
+    credential=operation.credential,
+    failure=_failure,
+)

@@ -1,0 +1,113 @@
+"""What every operation of the Rhombus family shares: its key, its messages, its errors."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from typing import TypeVar
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from facewatch import errors
+from facewatch.api.deps import DEPS, Deps
+from facewatch.api.family import Role, Route, origin
+from facewatch.api.rhombus.wire import Message, milliseconds
+from facewatch.ports import ApiKey
+
+SCHEMES = frozenset({"api-token", "api", "partner-api-token", "partner-api"})
+
+In = TypeVar("In", bound=Message)
+
+
+def operation(
+    path: str,
+    message: type[In],
+    handler: Callable[[Deps, ApiKey, In], Awaitable[Message]],
+    needs: Role = Role.VIEWER,
+) -> Route:
+    """POST *path*: a *message* comes in, the handler's message goes out."""
+
+    async def answer(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
+        try:
+            parsed = message.model_validate_json(await request.read())
+        except ValidationError as error:
+            raise errors.InvalidRequest(_first(error)) from None
+        result = await handler(deps, caller, parsed)
+        return _json(200, result.model_dump_json(by_alias=True))
+
+    return Route("POST", path, answer, needs)
+
+
+def credential(request: web.Request) -> str:
+    """The secret in ``x-auth-apikey``, beside an ``x-auth-scheme`` that the contract knows.
+
+    Raises:
+        Unauthenticated: one of the two is missing, or the scheme is another.
+        Forbidden: no key of ours is spelled so.
+    """
+    secret = request.headers.get("x-auth-apikey")
+    if not secret or request.headers.get("x-auth-scheme") not in SCHEMES:
+        raise errors.Unauthenticated("no x-auth-apikey with a known x-auth-scheme")
+    if not secret.isascii():
+        raise errors.Forbidden("the API key holds characters that no key has")
+    return secret
+
+
+def failure(request: web.Request, error: Exception) -> web.Response:
+    """How this family says no; a domain failure is a 200 that says so."""
+    match error:
+        case errors.Unauthenticated():
+            return _json(401, '{"authenticationFailed":true}', _challenge(request))
+        case errors.Forbidden():
+            now = milliseconds(request.app[DEPS].clock())
+            return web.json_response(
+                {"status": 403, "error": "Forbidden", "timestamp": now, "msg": "Access Denied"},
+                status=403,
+            )
+        case errors.InvalidRequest():
+            return _refusal(400, "Bad Request", str(error))
+        case errors.StoreTrouble():
+            again = {"Retry-After": "1"}
+            return _refusal(503, "Service Unavailable", "a store is down; try again", again)
+        case errors.FacewatchError():
+            return web.json_response({"error": True, "errorMsg": str(error)})
+        case web.HTTPException():
+            return _http(request, error)
+        case _:
+            return _refusal(
+                500, "Internal Server Error", "unexpected; the log knows the X-Request-Id"
+            )
+
+
+def _http(request: web.Request, error: web.HTTPException) -> web.Response:
+    match error:
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            said = f"{request.method} is not allowed here; use {allowed}"
+            return _refusal(405, error.reason, said, {"Allow": allowed})
+        case web.HTTPRequestEntityTooLarge():
+            return _refusal(413, error.reason, f"{error.text}; send less")
+        case web.HTTPNotFound():
+            return _refusal(404, error.reason, "there is no such operation; look at the path")
+        case _:
+            return _refusal(error.status, error.reason, error.text or error.reason)
+
+
+def _refusal(
+    status: int, error: str, msg: str, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.json_response({"error": error, "msg": msg}, status=status, headers=headers)
+
+
+def _challenge(request: web.Request) -> dict[str, str]:
+    where = f"{origin(request)}/.well-known/oauth-protected-resource"
+    return {"WWW-Authenticate": f'Bearer resource_metadata="{where}"'}
+
+
+def _json(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
+    return web.Response(status=status, text=text, content_type="application/json", headers=headers)
+
+
+def _first(error: ValidationError) -> str:
+    """What is wrong with a message, and where; nothing of the message itself."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return f"{where}: {first['msg']}" if where else first["msg"]

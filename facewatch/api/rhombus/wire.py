@@ -1,0 +1,141 @@
+"""The messages of the Rhombus face API, as its public document describes them.
+
+They mirror that document and decide nothing. Where an object is empty its key is left out: the
+document allows null for every scalar and list, and for no object.
+"""
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+from pydantic import BaseModel, ConfigDict, Field
+from pydantic.alias_generators import to_camel
+
+from facewatch.domain.events import FaceEvent, NamedCandidate
+from facewatch.domain.ids import to_prefixed, to_ruuid
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+def _absent(value: object) -> bool:
+    return value is None
+
+
+OMITTED = Field(exclude_if=_absent)
+"""Marks an object that is left out where there is none."""
+
+
+class Message(BaseModel):
+    """camelCase outside, snake_case inside; a number is no string, and unknown keys are ignored."""
+
+    model_config = ConfigDict(
+        alias_generator=to_camel, validate_by_name=True, strict=True, frozen=True
+    )
+
+
+def milliseconds(at: datetime) -> int:
+    """Since 1970, rounded down.
+
+    >>> milliseconds(datetime(2022, 1, 1, 0, 0, 0, 1999, tzinfo=UTC))
+    1640995200001
+    """
+    return (at - _EPOCH) // timedelta(milliseconds=1)
+
+
+def share(value: float) -> float:
+    """A confidence without the noise that single precision adds."""
+    return round(value, 6)
+
+
+class GetFaceEventIn(Message):
+    event_uuid: str | None = None
+
+
+class PersonMatchOut(Message):
+    """A person that a face resembles.
+
+    Attributes:
+        face_id: The matchmaker (enrolled face) that resembles it most.
+        confidence: Calibrated, 0..1.
+    """
+
+    confidence: float
+    face_id: str
+    name: str
+    uuid: str
+
+    @classmethod
+    def of(cls, match: NamedCandidate | None) -> "PersonMatchOut | None":
+        """None where there is no match, or where the person has no name: those are not shown."""
+        if match is None or match.name is None:
+            return None
+        return cls(
+            confidence=share(match.candidate.confidence),
+            face_id=to_prefixed("face", match.candidate.face),
+            name=match.name,
+            uuid=to_ruuid(match.candidate.person),
+        )
+
+
+class FaceEventOut(Message):
+    """One visit.
+
+    Attributes:
+        detection_confidence: The detector's score of the best shot.
+        device_uuid: The camera; a camera has one facet, ``.v0``.
+        embedding_confidence: How much the best shot was worth comparing: its quality as a whole;
+            null while no look was.
+        event_timestamp: When the visit began, epoch milliseconds: it never moves, while the best
+            shot may, so lists sorted by it are stable.
+        face_name: Today's name of the person; the same as in *selected_person_match*.
+        has_embedding: Whether a template of the visit is kept.
+        image_s3_key: The whole frame of the best shot, for ``GET /media/faces?s3ObjectKey=``.
+        person_uuid: The person, where they have a name.
+        selected_person_match: The match that the machine or an operator chose; left out for
+            somebody unknown.
+        sub_locations_hierarchy_key: Sub-locations from the outermost to the camera's own, joined
+            by dots; null where the camera hangs in none.
+        thumbnail_s3_key: The face of the best shot.
+        top_person_matches: Named people that the face resembles, best first.
+    """
+
+    detection_confidence: float
+    device_uuid: str
+    embedding_confidence: float | None
+    event_timestamp: int
+    face_name: str | None
+    has_embedding: bool
+    image_s3_key: str
+    location_uuid: str
+    org_uuid: str
+    person_uuid: str | None
+    selected_person_match: Annotated[PersonMatchOut | None, OMITTED]
+    sub_locations_hierarchy_key: str | None
+    thumbnail_s3_key: str
+    top_person_matches: list[PersonMatchOut]
+    uuid: str
+
+    @classmethod
+    def of(cls, event: FaceEvent) -> "FaceEventOut":
+        named = event.person is not None and event.person_name is not None
+        matches = map(PersonMatchOut.of, event.candidates)
+        return cls(
+            detection_confidence=share(event.quality.score),
+            device_uuid=to_ruuid(event.camera) + ".v0",
+            embedding_confidence=share(event.quality.overall) if event.has_template else None,
+            event_timestamp=milliseconds(event.first_seen),
+            face_name=event.person_name,
+            has_embedding=event.has_template,
+            image_s3_key=event.frame_key,
+            location_uuid=to_ruuid(event.location),
+            org_uuid=to_ruuid(event.org),
+            person_uuid=to_ruuid(event.person) if named and event.person else None,
+            selected_person_match=PersonMatchOut.of(event.selected),
+            sub_locations_hierarchy_key=".".join(map(to_ruuid, event.place)) or None,
+            thumbnail_s3_key=event.thumbnail_key,
+            top_person_matches=[match for match in matches if match],
+            uuid=to_ruuid(event.id),
+        )
+
+
+class GetFaceEventOut(Message):
+    face_event: FaceEventOut

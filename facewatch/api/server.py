@@ -1,0 +1,144 @@
+"""The HTTP service: one way in for every family of doors."""
+
+import errno
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from time import perf_counter
+
+from aiohttp import web
+
+from facewatch import errors
+from facewatch.api import media, ops, rhombus, trace
+from facewatch.api.deps import DEPS, Deps
+from facewatch.api.family import Family, Route, may
+from facewatch.api.trace import log
+
+FAMILIES = (rhombus.FAMILY, media.FAMILY)
+
+_LARGEST_BODY_BYTES = 1 << 20
+_DRAIN_S = 10.0
+
+_Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
+
+
+def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Application:
+    """Every door of *families*, and those of operation, which need no key."""
+    app = web.Application(middlewares=[_answered(families)], client_max_size=_LARGEST_BODY_BYTES)
+    app[DEPS] = deps
+    app.add_routes(ops.ROUTES)
+    for family in families:
+        for route in family.routes:
+            app.router.add_route(route.method, route.path, _opened(family, route))
+    return app
+
+
+@asynccontextmanager
+async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
+    """Answer on *host*:*port* (0 picks a free port) while the block runs; gives the URL.
+
+    On the way out no new request is let in, and those that run have ten seconds to end.
+
+    Raises:
+        AddressInUse: somebody listens there already.
+        InvalidSettings: this machine cannot listen there.
+    """
+    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_S)
+    await runner.setup()
+    try:
+        await _listen(runner, host, port)
+        yield _url(runner)
+    finally:
+        await runner.cleanup()
+
+
+async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
+    try:
+        await web.TCPSite(runner, host, port).start()
+    except OSError as error:
+        if error.errno == errno.EADDRINUSE:
+            raise errors.AddressInUse(
+                f"another process listens on {host}:{port}",
+                "stop it, or choose another port with http.port (FACEWATCH_HTTP_PORT)",
+            ) from error
+        raise errors.InvalidSettings(
+            f"cannot listen on {host}:{port}: {error.strerror or error}",
+            "choose an address of this machine with http.host, and an http.port of 1024 or more",
+        ) from error
+
+
+def _url(runner: web.AppRunner) -> str:
+    host, port = runner.addresses[0][:2]
+    host = {"0.0.0.0": "127.0.0.1", "::": "::1"}.get(host, host)
+    return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+
+
+def _opened(family: Family, route: Route) -> _Handler:
+    """*route* behind its lock."""
+
+    async def handler(request: web.Request) -> web.StreamResponse:
+        deps = request.app[DEPS]
+        key = await deps.keys.authenticate(family.credential(request))
+        if key is None:
+            raise errors.Forbidden("the API key is unknown, expired or revoked")
+        request["key"] = key.id
+        if not may(key, route.needs):
+            raise errors.Forbidden(f"a key of role {key.role} may not do this")
+        return await route.answer(deps, key, request)
+
+    return handler
+
+
+def _answered(families: Sequence[Family]) -> Callable[..., Awaitable[web.StreamResponse]]:
+    """The middleware that gives each request an id, an answer whatever happens, and a log line."""
+
+    @web.middleware
+    async def answered(request: web.Request, handler: _Handler) -> web.StreamResponse:
+        start = perf_counter()
+        name = trace.begin(request)
+        family = _family(families, request)
+        try:
+            response = await handler(request)
+        except Exception as error:  # noqa: BLE001 - the one place; a bug is logged, not shown
+            _note(error)
+            response = family.failure(request, error)
+        response.headers[trace.HEADER] = name
+        _count(family, request, response.status, perf_counter() - start)
+        return response
+
+    return answered
+
+
+def _family(families: Sequence[Family], request: web.Request) -> Family:
+    """Whose style an answer has; the first family speaks for paths that nobody owns."""
+    for family in families:
+        if request.path.startswith(family.prefix):
+            return family
+    return families[0]
+
+
+def _note(error: Exception) -> None:
+    """Log what an operator would act on; what a caller did wrong is in the access line."""
+    match error:
+        case errors.StoreTrouble() | errors.Forbidden():
+            log.warning("%s", error)
+        case errors.FacewatchError() | web.HTTPException():
+            pass
+        case _:
+            log.exception("unexpected %s", type(error).__name__, exc_info=error)
+
+
+def _count(family: Family, request: web.Request, status: int, took_s: float) -> None:
+    resource = request.match_info.route.resource
+    operation = resource.canonical if resource else "unknown"
+    metrics = request.app[DEPS].metrics
+    metrics.requests.labels(family.name, operation, status).inc()
+    metrics.request_seconds.labels(family.name, operation).observe(took_s)
+    log.info(
+        "%s %s %s %d %.1f ms key %s",
+        request.remote,
+        request.method,
+        request.rel_url.raw_path,
+        status,
+        took_s * 1000,
+        request.get("key", "-"),
+    )

@@ -1,0 +1,34 @@
+"""Which request a log line is about."""
+
+import logging
+import re
+import secrets
+from collections.abc import MutableMapping
+from contextvars import ContextVar
+from typing import Any
+
+from aiohttp import web
+
+HEADER = "X-Request-Id"
+
+_ACCEPTABLE = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+_current: ContextVar[str] = ContextVar("request", default="-")
+
+
+class _Traced(logging.LoggerAdapter[logging.Logger]):
+    def process(
+        self, msg: object, kwargs: MutableMapping[str, Any]
+    ) -> tuple[object, MutableMapping[str, Any]]:
+        return f"[{_current.get()}] {msg}", kwargs
+
+
+log = _Traced(logging.getLogger("facewatch.api"))
+"""The API's log; each line begins with the id of its request."""
+
+
+def begin(request: web.Request) -> str:
+    """The id of *request*, the caller's own where it is a plain word; lines logged on bear it."""
+    theirs = request.headers.get(HEADER, "")
+    name = theirs if _ACCEPTABLE.fullmatch(theirs) else secrets.token_hex(8)
+    _current.set(name)
+    return name
