@@ -133,6 +133,7 @@ class Visitors:
         self._visits: list[_Open] = []
         self._visit_of: dict[Track, _Open] = {}
         self._clock_s = 0.0
+        self._idled_s = 0.0
         self._last_frame: Frame | None = None
         self._tracks_begun = 0
         self._visits_begun = 0
@@ -165,6 +166,7 @@ class Visitors:
 
     def idle(self, elapsed_s: float) -> list[Visit]:
         """No frame came for *elapsed_s*: time passes all the same."""
+        self._idled_s += elapsed_s
         self._clock_s += elapsed_s
         return self._report()
 
@@ -182,7 +184,8 @@ class Visitors:
         if frame.time_source is not last.time_source:
             elapsed = frame.t_s - last.t_s
             elapsed = elapsed if 0 < elapsed < 10 else 0.0
-        self._clock_s += max(elapsed, 0.0)
+        self._clock_s += max(elapsed - self._idled_s, 0.0)
+        self._idled_s = 0.0
 
     def _wishes(self, pairs: Sequence[Pairing]) -> list[tuple[Track, Look]]:
         """Which looks could change an answer: a first good one, a better one, a refresh."""
