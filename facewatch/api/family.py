@@ -13,6 +13,7 @@ from typing import TypeAlias
 from aiohttp import web
 
 from facewatch.api.deps import Deps
+from facewatch.errors import InvalidRequest
 from facewatch.ports import ApiKey
 
 
@@ -40,6 +41,18 @@ def origin(request: web.Request) -> str:
     """Scheme and host by which the caller reached us."""
     host = request.host if _HOST.fullmatch(request.host) else "localhost"
     return f"{request.scheme}://{host}"
+
+
+async def body_of(request: web.Request) -> bytes:
+    """The whole body, decompressed; aiohttp answers 413 beyond the limit.
+
+    Raises:
+        InvalidRequest: it broke off, or is not compressed as its header says.
+    """
+    try:
+        return await request.read()
+    except (web.RequestPayloadError, ConnectionError) as error:
+        raise InvalidRequest(f"the body cannot be read: {error}", "send it again") from error
 
 
 Answer: TypeAlias = Callable[[Deps, ApiKey, web.Request], Awaitable[web.StreamResponse]]

@@ -12,11 +12,15 @@ from facewatch.api import media, ops, rhombus, trace
 from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Family, Route, may
 from facewatch.api.trace import log
+from facewatch.domain.ids import KeyId
 
 FAMILIES = (rhombus.FAMILY, media.FAMILY)
 
 _LARGEST_BODY_BYTES = 1 << 20
 _DRAIN_S = 10.0
+_LINGER_S = 1.0
+
+_KEY = web.RequestKey("key", KeyId)
 
 _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
@@ -42,7 +46,9 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[s
         AddressInUse: somebody listens there already.
         InvalidSettings: this machine cannot listen there.
     """
-    runner = web.AppRunner(app, access_log=None, shutdown_timeout=_DRAIN_S)
+    runner = web.AppRunner(
+        app, access_log=None, shutdown_timeout=_DRAIN_S, lingering_time=_LINGER_S
+    )
     await runner.setup()
     try:
         await _listen(runner, host, port)
@@ -80,7 +86,7 @@ def _opened(family: Family, route: Route) -> _Handler:
         key = await deps.keys.authenticate(family.credential(request))
         if key is None:
             raise errors.Forbidden("the API key is unknown, expired or revoked")
-        request["key"] = key.id
+        request[_KEY] = key.id
         if not may(key, route.needs):
             raise errors.Forbidden(f"a key of role {key.role} may not do this")
         return await route.answer(deps, key, request)
@@ -140,5 +146,5 @@ def _count(family: Family, request: web.Request, status: int, took_s: float) -> 
         request.rel_url.raw_path,
         status,
         took_s * 1000,
-        request.get("key", "-"),
+        request.get(_KEY, "-"),
     )

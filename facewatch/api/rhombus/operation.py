@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from facewatch import errors
 from facewatch.api.deps import DEPS, Deps
-from facewatch.api.family import Role, Route, origin
+from facewatch.api.family import Role, Route, body_of, origin
 from facewatch.api.rhombus.wire import Message, milliseconds
 from facewatch.ports import ApiKey
 
@@ -27,7 +27,7 @@ def operation(
 
     async def answer(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
         try:
-            parsed = message.model_validate_json(await request.read())
+            parsed = message.model_validate_json(await body_of(request))
         except ValidationError as error:
             raise errors.InvalidRequest(_first(error)) from None
         result = await handler(deps, caller, parsed)
@@ -84,7 +84,7 @@ def _http(request: web.Request, error: web.HTTPException) -> web.Response:
             said = f"{request.method} is not allowed here; use {allowed}"
             return _refusal(405, error.reason, said, {"Allow": allowed})
         case web.HTTPRequestEntityTooLarge():
-            return _refusal(413, error.reason, f"{error.text}; send less")
+            return _refusal(413, error.reason, "the body is too large; send less")
         case web.HTTPNotFound():
             return _refusal(404, error.reason, "there is no such operation; look at the path")
         case _:
