@@ -115,6 +115,12 @@ def test_without_a_template_no_confidence_is_made_up() -> None:
     assert event["embeddingConfidence"] is None
 
 
+def test_erased_pixels_have_no_key() -> None:
+    event = answered(replace(UNKNOWN, frame_key="", thumbnail_key=""))["faceEvent"]
+
+    assert (event["imageS3Key"], event["thumbnailS3Key"]) == (None, None)
+
+
 @pytest.mark.parametrize("event", [KNOWN, UNKNOWN, replace(UNKNOWN, has_template=False)])
 def test_answers_follow_the_published_document(event: FaceEvent) -> None:
     if not CONTRACT.exists():

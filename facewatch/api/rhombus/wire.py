@@ -88,13 +88,14 @@ class FaceEventOut(Message):
             shot may, so lists sorted by it are stable.
         face_name: Today's name of the person; the same as in *selected_person_match*.
         has_embedding: Whether a template of the visit is kept.
-        image_s3_key: The whole frame of the best shot, for ``GET /media/faces?s3ObjectKey=``.
+        image_s3_key: The whole frame of the best shot, for ``GET /media/faces?s3ObjectKey=``;
+            null once its pixels were erased.
         person_uuid: The person, where they have a name.
         selected_person_match: The match that the machine or an operator chose; left out for
             somebody unknown.
         sub_locations_hierarchy_key: Sub-locations from the outermost to the camera's own, joined
             by dots; null where the camera hangs in none.
-        thumbnail_s3_key: The face of the best shot.
+        thumbnail_s3_key: The face of the best shot; null once erased.
         top_person_matches: Named people that the face resembles, best first.
     """
 
@@ -104,13 +105,13 @@ class FaceEventOut(Message):
     event_timestamp: int
     face_name: str | None
     has_embedding: bool
-    image_s3_key: str
+    image_s3_key: str | None
     location_uuid: str
     org_uuid: str
     person_uuid: str | None
     selected_person_match: Annotated[PersonMatchOut | None, OMITTED]
     sub_locations_hierarchy_key: str | None
-    thumbnail_s3_key: str
+    thumbnail_s3_key: str | None
     top_person_matches: list[PersonMatchOut]
     uuid: str
 
@@ -125,13 +126,13 @@ class FaceEventOut(Message):
             event_timestamp=milliseconds(event.first_seen),
             face_name=event.person_name,
             has_embedding=event.has_template,
-            image_s3_key=event.frame_key,
+            image_s3_key=event.frame_key or None,
             location_uuid=to_ruuid(event.location),
             org_uuid=to_ruuid(event.org),
             person_uuid=to_ruuid(event.person) if named and event.person else None,
             selected_person_match=PersonMatchOut.of(event.selected),
             sub_locations_hierarchy_key=".".join(map(to_ruuid, event.place)) or None,
-            thumbnail_s3_key=event.thumbnail_key,
+            thumbnail_s3_key=event.thumbnail_key or None,
             top_person_matches=[match for match in matches if match],
             uuid=to_ruuid(event.id),
         )
