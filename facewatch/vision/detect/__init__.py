@@ -1,1 +1,1 @@
-"""Face detectors: one module a family."""
+"""Pictures to boxes and landmarks: one module a family, and what they share."""

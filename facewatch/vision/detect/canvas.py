@@ -1,0 +1,117 @@
+"""Pictures on canvases that a detector takes, and found faces back in picture pixels."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewatch.domain.faces import Detection
+from facewatch.domain.geometry import Box
+from facewatch.ports import Picture
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Candidates:
+    """Anchors above the threshold, of all pictures of a batch, in canvas pixels.
+
+    Attributes:
+        item: (n,) which picture of the batch.
+        scores: (n,) 0..1.
+        boxes: (n, 4) left, top, right, bottom.
+        landmarks: (n, 5, 2).
+    """
+
+    item: NDArray[np.intp]
+    scores: NDArray[np.float32]
+    boxes: NDArray[np.float32]
+    landmarks: NDArray[np.float32]
+
+    @classmethod
+    def joined(cls, parts: list["Candidates"]) -> "Candidates":
+        return cls(
+            np.concatenate([part.item for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.landmarks for part in parts]),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Canvas:
+    """Where a picture lies on its canvas: at the left top, *fit_width* x *fit_height*, rest black.
+
+    Equal *width* and *height* may share a batch.
+    """
+
+    width: int
+    height: int
+    fit_width: int
+    fit_height: int
+
+    @classmethod
+    def of(cls, width: int, height: int, long_side: int) -> "Canvas":
+        """For a picture of this size; never enlarges it.
+
+        >>> Canvas.of(1280, 720, long_side=640)
+        Canvas(width=640, height=384, fit_width=640, fit_height=360)
+        """
+        scale = min(1.0, long_side / max(width, height))
+        fit_width, fit_height = max(1, round(width * scale)), max(1, round(height * scale))
+        return cls(-(-fit_width // 32) * 32, -(-fit_height // 32) * 32, fit_width, fit_height)
+
+    @property
+    def size(self) -> tuple[int, int]:
+        return self.width, self.height
+
+
+def painted(pictures: list[Picture], canvases: list[Canvas]) -> NDArray[np.uint8]:
+    """Pictures whose canvases are equally large, as one batch (n, height, width, 3)."""
+    if len(pictures) == 1 and canvases[0].size == (canvases[0].fit_width, canvases[0].fit_height):
+        return pictures[0].fit(*canvases[0].size)[None]
+    width, height = canvases[0].size
+    batch = np.zeros((len(pictures), height, width, 3), np.uint8)
+    for onto, picture, canvas in zip(batch, pictures, canvases, strict=True):
+        pixels = picture.fit(canvas.fit_width, canvas.fit_height)
+        onto[: canvas.fit_height, : canvas.fit_width] = pixels
+    return batch
+
+
+def detections(
+    found: Candidates, item: int, picture: Picture, canvas: Canvas, overlap: float
+) -> list[Detection]:
+    """The faces of one picture of the batch, best first, in its own pixels.
+
+    Args:
+        overlap: Of two boxes that overlap by more, the better one stays.
+    """
+    mine = np.flatnonzero(found.item == item)
+    mine = mine[kept(found.boxes[mine], found.scores[mine], overlap)]
+    scale = np.array(
+        [picture.width / canvas.fit_width, picture.height / canvas.fit_height], np.float32
+    )
+    boxes = (found.boxes[mine] * np.tile(scale, 2)).tolist()
+    landmarks = found.landmarks[mine] * scale
+    return [
+        Detection(Box(*box), points, score)
+        for box, points, score in zip(boxes, landmarks, found.scores[mine].tolist(), strict=True)
+    ]
+
+
+def kept(
+    boxes: NDArray[np.float32], scores: NDArray[np.float32], overlap: float
+) -> NDArray[np.intp]:
+    """Non-maximum suppression: places of the boxes that stay, best first."""
+    order = np.argsort(-scores, kind="stable")
+    if len(order) < 2:
+        return order
+    left, top, right, bottom = boxes[order].T
+    area = (right - left) * (bottom - top)
+    stay = np.ones(len(order), bool)
+    for place in range(len(order) - 1):
+        if stay[place]:
+            rest = slice(place + 1, None)
+            wide = np.minimum(right[place], right[rest]) - np.maximum(left[place], left[rest])
+            high = np.minimum(bottom[place], bottom[rest]) - np.maximum(top[place], top[rest])
+            common = np.maximum(wide, 0) * np.maximum(high, 0)
+            stay[rest] &= common <= overlap * (area[place] + area[rest] - common)
+    return order[stay]

@@ -1,0 +1,53 @@
+"""A detector of either family, over pictures of any size."""
+
+from collections import defaultdict
+from collections.abc import Sequence
+
+from facewatch.domain.faces import Detection
+from facewatch.ports import Picture
+from facewatch.vision.cards import Family
+from facewatch.vision.detect import scrfd, yunet
+from facewatch.vision.detect.canvas import Canvas, detections, painted
+from facewatch.vision.session import Session
+
+_FAMILIES = {
+    Family.YUNET: (yunet.decode, yunet.OVERLAP),
+    Family.SCRFD: (scrfd.decode, scrfd.OVERLAP),
+}
+
+
+class Detector:
+    """YuNet or an SCRFD. One thread at a time.
+
+    Args:
+        long_side: Pictures are scaled down to this, pixels; never up.
+        threshold: Faces with a smaller score, 0..1, are none.
+    """
+
+    def __init__(self, session: Session, *, long_side: int, threshold: float) -> None:
+        self._session = session
+        self._long_side = long_side
+        self._threshold = threshold
+        self._decode, self._overlap = _FAMILIES[session.card.family]
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """The faces of each picture, best first; pictures of equal canvas share a batch."""
+        canvases = [
+            Canvas.of(picture.width, picture.height, self._long_side) for picture in pictures
+        ]
+        groups = defaultdict(list)
+        for place, canvas in enumerate(canvases):
+            groups[canvas.size].append(place)
+        found: list[list[Detection]] = [[] for _ in pictures]
+        for (width, _), places in groups.items():
+            batch = painted([pictures[n] for n in places], [canvases[n] for n in places])
+            candidates = self._decode(self._session.run(batch), width, self._threshold)
+            for item, place in enumerate(places):
+                found[place] = detections(
+                    candidates, item, pictures[place], canvases[place], self._overlap
+                )
+        return found
+
+    def warm_up(self, width: int, height: int) -> None:
+        """Run each batch size once for pictures of this size."""
+        self._session.warm_up(*Canvas.of(width, height, self._long_side).size)

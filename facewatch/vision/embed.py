@@ -1,0 +1,41 @@
+"""Aligned faces to templates."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewatch.domain.calibration import Calibration
+from facewatch.domain.faces import Pixels
+from facewatch.vision.align import SIDE
+from facewatch.vision.cards import ModelCard
+from facewatch.vision.session import Session
+
+
+class Embedder:
+    """SFace or an ArcFace. One thread at a time."""
+
+    def __init__(self, session: Session) -> None:
+        self._session = session
+
+    @property
+    def card(self) -> ModelCard:
+        return self._session.card
+
+    @property
+    def calibration(self) -> Calibration:
+        calibration = self.card.calibration
+        assert calibration is not None, "every embedder's card has one"
+        return calibration
+
+    def embed(self, crops: Sequence[Pixels]) -> NDArray[np.float32]:
+        """(n, d), rows of unit length, in the order of *crops* (112 x 112, BGR)."""
+        if not crops:
+            return np.empty((0, self.card.dimensions), np.float32)
+        (raw,) = self._session.run(np.stack(crops))
+        lengths: NDArray[np.float32] = np.linalg.norm(raw, axis=1, keepdims=True)
+        return raw / lengths
+
+    def warm_up(self) -> None:
+        """Run each batch size once."""
+        self._session.warm_up(SIDE, SIDE)

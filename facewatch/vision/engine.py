@@ -1,0 +1,104 @@
+"""The vision engine: one detector and one embedder behind `ports.Engine`."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewatch.domain.calibration import Calibration
+from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
+from facewatch.errors import InvalidSettings
+from facewatch.ports import Picture
+from facewatch.vision import registry
+from facewatch.vision.align import align
+from facewatch.vision.cards import Kind, ModelCard
+from facewatch.vision.detect.detector import Detector
+from facewatch.vision.embed import Embedder
+from facewatch.vision.quality import quality
+from facewatch.vision.session import Session
+
+
+class FaceEngine:
+    """Finds and embeds faces. Blocks; one thread at a time."""
+
+    def __init__(self, detector: Detector, embedder: Embedder) -> None:
+        self._detector = detector
+        self._embedder = embedder
+
+    @property
+    def model(self) -> str:
+        return self._embedder.card.name
+
+    @property
+    def model_digest(self) -> str:
+        return self._embedder.card.sha256
+
+    @property
+    def dimensions(self) -> int:
+        return self._embedder.card.dimensions
+
+    @property
+    def calibration(self) -> Calibration:
+        return self._embedder.calibration
+
+    def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
+        """Every face of each picture, best first; boxes may reach over its edges."""
+        return self._detector.detect(pictures)
+
+    def align(self, picture: Picture, landmarks: Landmarks) -> Pixels:
+        return align(picture, landmarks)
+
+    def quality(self, detection: Detection, crop: Pixels) -> Quality:
+        return quality(detection, crop)
+
+    def embed(self, crops: Sequence[Pixels]) -> NDArray[np.float32]:
+        return self._embedder.embed(crops)
+
+    def warm_up(self, width: int = 1280, height: int = 720) -> None:
+        """Run everything once for pictures of this size, so that the first is not the slow one."""
+        self._detector.warm_up(width, height)
+        self._embedder.warm_up()
+
+
+def open_engine(
+    directory: Path,
+    detector: str = "yunet",
+    embedder: str = "sface",
+    *,
+    providers: Sequence[str] = ("cpu",),
+    threads: int = 1,
+    long_side: int = 640,
+    score_threshold: float = 0.7,
+) -> FaceEngine:
+    """The engine with the models of these names, whose files lie in *directory*.
+
+    Args:
+        providers: ``cpu``, ``cuda``, ``tensorrt``, ``openvino``; the preferred one first.
+        threads: Cores that one model run may use.
+        long_side: Pictures are scaled down to this before detection, pixels; never up.
+        score_threshold: Faces with a smaller score, 0..1, are none.
+
+    Raises:
+        NotFound: no model has this name.
+        InvalidSettings: a model of this name is there, but not for this purpose.
+        ModelMissing, ModelCorrupt, LicenceNotAccepted: a file is not usable.
+        ProviderMissing: a provider is not there.
+    """
+    finds, embeds = _card(detector, Kind.DETECTOR), _card(embedder, Kind.EMBEDDER)
+    return FaceEngine(
+        Detector(
+            Session(finds, directory, providers=providers, threads=threads),
+            long_side=long_side,
+            threshold=score_threshold,
+        ),
+        Embedder(Session(embeds, directory, providers=providers, threads=threads)),
+    )
+
+
+def _card(name: str, kind: Kind) -> ModelCard:
+    card = registry.card(name)
+    if card.kind is not kind:
+        allowed = ", ".join(each.name for each in registry.CARDS.values() if each.kind is kind)
+        raise InvalidSettings(f"model {name!r} is no {kind.value}", f"choose one of: {allowed}")
+    return card

@@ -1,0 +1,135 @@
+"""Model files as we run them: a real batch dimension, and our own pixels as input.
+
+The published files have a batch of one baked in; freeing the input's dimension alone runs
+without an error and gives wrong results for every picture but the first. What is changed:
+
+- weights that are listed as inputs are no inputs (SFace), so that ONNX Runtime can fold them;
+- ``Reshape`` to ``[1, -1, k]`` or ``[-1, k]`` keeps its batch (YuNet, SCRFD);
+- ``Resize`` to constant sizes becomes "twice as large" (SCRFD), which also frees the canvas;
+- the input is uint8, n x height x width x 3, BGR: transposing bytes and casting inside the graph
+  costs nothing measurable, outside a tenth of a detection. For models that were taught RGB, the
+  first convolution's weights are turned round instead of every picture.
+"""
+
+import os
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+from numpy.typing import ArrayLike
+from onnx import TensorProto, helper, numpy_helper
+
+from facewatch.vision.cards import Colour, Family, Input, ModelCard
+
+_VERSION = 1
+_PIXELS = "facewatch_pixels"
+
+
+def prepared(card: ModelCard, path: Path) -> Path | bytes:
+    """The changed graph of the verified file at *path*: a file beside it, made on first use.
+
+    Safe beside another process that does the same. Where nothing can be written, the graph itself.
+    """
+    cache = path.parent / ".prepared" / f"{path.stem}.{card.sha256[:16]}.{_VERSION}.onnx"
+    if cache.exists():
+        return cache
+    graph: bytes = _changed(onnx.load(path), card).SerializeToString()
+    try:
+        cache.parent.mkdir(exist_ok=True)
+        with tempfile.NamedTemporaryFile(dir=cache.parent, delete=False) as file:
+            file.write(graph)
+        os.chmod(file.name, 0o644)
+        os.replace(file.name, cache)
+    except OSError:
+        return graph
+    return cache
+
+
+def _changed(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+    graph = model.graph
+    _drop_weights_from_inputs(graph)
+    if card.family in (Family.YUNET, Family.SCRFD):
+        _free_reshapes(graph)
+        _free_resizes(graph)
+    if card.input.colour is Colour.RGB:
+        _turn_round_first_convolution(graph)
+    _take_pixels(graph, card.input)
+    for output in graph.output:
+        for place, dimension in enumerate(output.type.tensor_type.shape.dim):
+            if place == 0 or card.family in (Family.YUNET, Family.SCRFD):
+                dimension.Clear()
+    del graph.value_info[:]
+    _drop_unused_weights(graph)
+    return model
+
+
+def _drop_weights_from_inputs(graph: onnx.GraphProto) -> None:
+    weights = {weight.name for weight in graph.initializer}
+    real = [each for each in graph.input if each.name not in weights]
+    del graph.input[:]
+    graph.input.extend(real)
+
+
+def _free_reshapes(graph: onnx.GraphProto) -> None:
+    """0 keeps the batch; what was [-1, k] becomes n x anchors x k as well."""
+    for node in graph.node:
+        if node.op_type == "Reshape" and (shape := _weight(graph, node.input[1])) is not None:
+            columns = int(numpy_helper.to_array(shape)[-1])
+            node.input[1] = _constant(
+                graph, f"facewatch_keep_{columns}", np.array([0, -1, columns], np.int64)
+            )
+
+
+def _free_resizes(graph: onnx.GraphProto) -> None:
+    """Feature pyramids only ever double; sizes are the fourth input, scales the third."""
+    for node in graph.node:
+        if node.op_type == "Resize" and len(node.input) == 4 and _weight(graph, node.input[3]):
+            del node.input[3]
+            node.input[2] = _constant(graph, "facewatch_twice", np.array([1, 1, 2, 2], np.float32))
+
+
+def _turn_round_first_convolution(graph: onnx.GraphProto) -> None:
+    """Right as long as only scalars come before it, which do not know one channel from another."""
+    first = next(node for node in graph.node if node.op_type == "Conv")
+    weight = _weight(graph, first.input[1])
+    assert weight is not None
+    values = numpy_helper.to_array(weight)
+    weight.CopyFrom(numpy_helper.from_array(np.ascontiguousarray(values[:, ::-1]), weight.name))
+
+
+def _take_pixels(graph: onnx.GraphProto, wants: Input) -> None:
+    old = graph.input[0].name
+    del graph.input[:]
+    shape = ["n", wants.side or "height", wants.side or "width", 3]
+    graph.input.append(helper.make_tensor_value_info(_PIXELS, TensorProto.UINT8, shape))
+    mean = _constant(graph, "facewatch_mean", np.float32(wants.mean))
+    scale = _constant(graph, "facewatch_scale", np.float32(wants.scale))
+    steps = [
+        helper.make_node("Transpose", [_PIXELS], ["facewatch_planes"], perm=[0, 3, 1, 2]),
+        helper.make_node("Cast", ["facewatch_planes"], ["facewatch_float"], to=TensorProto.FLOAT),
+    ]
+    if wants.mean or wants.scale != 1:
+        steps.append(helper.make_node("Sub", ["facewatch_float", mean], ["facewatch_centred"]))
+        steps.append(helper.make_node("Div", ["facewatch_centred", scale], ["facewatch_scaled"]))
+    steps[-1].output[0] = old
+    for place, step in enumerate(steps):
+        graph.node.insert(place, step)
+
+
+def _drop_unused_weights(graph: onnx.GraphProto) -> None:
+    used = {name for node in graph.node for name in node.input}
+    kept = [weight for weight in graph.initializer if weight.name in used]
+    del graph.initializer[:]
+    graph.initializer.extend(kept)
+
+
+def _weight(graph: onnx.GraphProto, name: str) -> onnx.TensorProto | None:
+    return next((weight for weight in graph.initializer if weight.name == name), None)
+
+
+def _constant(graph: onnx.GraphProto, name: str, value: ArrayLike) -> str:
+    """The name of a constant of this value, which every node may share."""
+    if _weight(graph, name) is None:
+        graph.initializer.append(numpy_helper.from_array(np.asarray(value), name))
+    return name
