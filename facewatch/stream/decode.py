@@ -53,8 +53,8 @@ class VideoReader:
         rate = self.stream.average_rate or self.stream.guessed_rate
         return float(1 / rate) if rate else _USUAL_FRAME_S
 
-    def frames(self, stop: threading.Event) -> Iterator[VideoFrame]:
-        """Every frame until the stream ends or *stop* is set; damaged packets are skipped.
+    def packets(self, stop: threading.Event) -> Iterator["av.Packet[VideoStream]"]:
+        """Every packet until the stream ends, the last one empty, or until *stop* is set.
 
         Raises:
             av.FFmpegError: the container cannot be read on.
@@ -62,20 +62,20 @@ class VideoReader:
         for packet in self.container.demux(self.stream):
             if stop.is_set():
                 return
-            yield from self._decoded(packet)
+            yield packet
 
-    def rest(self) -> Iterator[VideoFrame]:
-        """The frames that the decoder still holds after `frames` was cut short by an error."""
-        yield from self._decoded(None)
+    def decoded(self, packet: "av.Packet[VideoStream] | None") -> list[VideoFrame]:
+        """The frames that *packet* completes, or with None those that are held back.
 
-    def _decoded(self, packet: "av.Packet[VideoStream] | None") -> Iterator[VideoFrame]:
+        None of a packet that the decoder refuses: it is counted, and the next one may do.
+        """
         try:
             frames = self.stream.decode(packet)
         except av.FFmpegError:
             self.damaged += 1
-            return
+            return []
         self.received += len(frames)
-        yield from frames
+        return frames
 
 
 class Timeline:

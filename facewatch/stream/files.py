@@ -2,7 +2,7 @@
 
 import logging
 import threading
-from collections.abc import Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Final
@@ -59,11 +59,16 @@ class FileSource:
         return self._reader.received if self._reader else 0
 
     @property
+    def codec(self) -> str:
+        """FFmpeg's name of what it is coded with, once it is open; else empty."""
+        return self._reader.stream.codec_context.name if self._reader else ""
+
+    @property
     def damaged(self) -> int:
         """Packets that could not be decoded so far. Any thread."""
         return self._reader.damaged if self._reader else 0
 
-    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+    def frames(self, stop: threading.Event) -> Generator[Frame]:
         with _opened(self._path) as container:
             self._reader = reader = VideoReader(container, str(self._path))
             yield from self._due(reader, stop)
@@ -102,10 +107,11 @@ class FileSource:
 
     def _all(self, reader: VideoReader, stop: threading.Event) -> Iterator[av.VideoFrame]:
         try:
-            yield from reader.frames(stop)
+            for packet in reader.packets(stop):
+                yield from reader.decoded(packet)
         except av.FFmpegError as error:
             log.warning("%r: cannot be read to its end: %s", self, explain(error))
-            yield from reader.rest()
+            yield from reader.decoded(None)
 
 
 def recorded_start(path: Path) -> tuple[datetime, TimeSource]:

@@ -461,8 +461,10 @@ def _description(name: str, mount: Mount) -> str:
     return "\r\n".join([*lines, ""])
 
 
-async def _serve(mounts: Mapping[str, Mount], host: str, port: int) -> None:
+async def _serve(mounts: Mapping[str, Mount], host: str, port: int, *, attached: bool) -> None:
     stopped = asyncio.Event()
+    if attached:
+        asyncio.get_running_loop().add_reader(sys.stdin, stopped.set)
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stopped.set)
     async with RtspServer(mounts, host=host, port=port) as server:
@@ -475,6 +477,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m facewatch.stream.rtsp_server")
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks one; see 'ready PORT'")
+    parser.add_argument("--attached", action="store_true", help="stop when the pipe stdin ends")
+    parser.add_argument("--attached", action="store_true", help="end when stdin is closed")
     parser.add_argument("videos", nargs="+", metavar="NAME=VIDEO")
     arguments = parser.parse_args()
     mounts = {}
@@ -484,7 +488,7 @@ def main() -> None:
             mounts[name] = Mount(CodedVideo.read(Path(path)))
         except (OSError, ValueError) as error:
             parser.error(f"{text}: {error}")
-    asyncio.run(_serve(mounts, arguments.host, arguments.port))
+    asyncio.run(_serve(mounts, arguments.host, arguments.port, attached=arguments.attached))
 
 
 if __name__ == "__main__":

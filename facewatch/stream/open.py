@@ -1,0 +1,140 @@
+"""One way to open whatever a camera's URL names, and to ask what is there."""
+
+import threading
+import time
+from collections.abc import Generator
+from contextlib import closing
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+from facewatch.domain.cameras import Camera
+from facewatch.domain.events import TimeSource
+from facewatch.errors import CameraUnreachable, InvalidRequest
+from facewatch.ports import Frame
+from facewatch.stream.files import FileSource
+from facewatch.stream.rtsp import RtspSource
+
+_EVERY_FRAME: Final = 1000.0
+_WATCHED_S: Final = 1.0
+
+
+def open_source(
+    camera: Camera,
+    *,
+    looks_per_s: float,
+    open_timeout_s: float = 10.0,
+    read_timeout_s: float = 5.0,
+) -> "RtspSource | PlayedFile":
+    """The source that the camera's URL names: rtsp, rtsps, file or a plain path.
+
+    Raises:
+        InvalidRequest: the URL has another scheme.
+    """
+    parts = urlsplit(camera.url)
+    match parts.scheme:
+        case "rtsp" | "rtsps":
+            return RtspSource(
+                camera,
+                looks_per_s=looks_per_s,
+                open_timeout_s=open_timeout_s,
+                read_timeout_s=read_timeout_s,
+            )
+        case "file":
+            return PlayedFile(camera, Path(unquote(parts.path)), looks_per_s)
+        case "":
+            return PlayedFile(camera, Path(camera.url), looks_per_s)
+        case scheme:
+            raise InvalidRequest(
+                f"{camera!r}: cannot watch {scheme!r}", "give rtsp://, rtsps:// or a video file"
+            )
+
+
+class PlayedFile:
+    """A video file in a camera's place: in real time, and hanging up at its end."""
+
+    def __init__(self, camera: Camera, path: Path, looks_per_s: float) -> None:
+        self._camera = camera
+        self._file = FileSource(camera.id, path, looks_per_s=looks_per_s)
+
+    def __repr__(self) -> str:
+        return repr(self._camera)
+
+    @property
+    def received(self) -> int:
+        return self._file.received
+
+    @property
+    def codec(self) -> str:
+        return self._file.codec
+
+    def frames(self, stop: threading.Event) -> Generator[Frame]:
+        ahead_s: float | None = None  # of the video's clock on ours
+        for frame in self._file.frames(stop):
+            now_s = time.monotonic()
+            ahead_s = frame.t_s - now_s if ahead_s is None else ahead_s
+            if stop.wait(max(0.0, frame.t_s - ahead_s - now_s)):
+                return
+            yield replace(frame, at=datetime.now(UTC), time_source=TimeSource.ARRIVAL)
+        if not stop.is_set():
+            raise CameraUnreachable(f"{self}: the file is at its end", "it is played again")
+
+
+@dataclass(frozen=True, slots=True)
+class Probe:
+    """What a camera sends.
+
+    Attributes:
+        fps: Frames per second of the stream's own time; 0 when too few came to tell.
+        has_clock: It says when its frames were captured, and can be believed.
+        first_frame_s: From the first knock to the first picture.
+    """
+
+    codec: str
+    width: int
+    height: int
+    fps: float
+    has_clock: bool
+    first_frame_s: float
+
+
+def probe(
+    camera: Camera,
+    *,
+    open_timeout_s: float = 10.0,
+    read_timeout_s: float = 5.0,
+    listen_s: float = 6.0,
+) -> Probe:
+    """Watch a camera for a second, and for its first sender report *listen_s* at most. Blocks.
+
+    Raises:
+        InvalidRequest: the URL has a scheme that we cannot watch.
+        CameraTrouble: as `ports.Source.frames`.
+    """
+    source = open_source(
+        camera,
+        looks_per_s=_EVERY_FRAME,
+        open_timeout_s=open_timeout_s,
+        read_timeout_s=read_timeout_s,
+    )
+    began, seen = time.monotonic(), list[tuple[float, Frame]]()
+    with closing(source.frames(threading.Event())) as frames:
+        for frame in frames:
+            seen.append((time.monotonic() - began, frame))
+            has_clock = frame.time_source is TimeSource.RTCP
+            watched_s = seen[-1][0] - seen[0][0]
+            if watched_s >= (_WATCHED_S if has_clock else listen_s):
+                break
+    first_frame_s, first = seen[0]
+    times = [frame.t_s for _, frame in seen[1:]]  # the first one's is often made up
+    span_s = times[-1] - times[0] if times else 0.0
+    return Probe(
+        codec=source.codec,
+        width=first.picture.width,
+        height=first.picture.height,
+        fps=(len(times) - 1) / span_s if span_s > 0 else 0.0,
+        has_clock=seen[-1][1].time_source is TimeSource.RTCP,
+        first_frame_s=first_frame_s,
+    )
