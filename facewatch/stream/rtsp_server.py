@@ -478,7 +478,6 @@ def main() -> None:
     parser.add_argument("--host", default="127.0.0.1")
     parser.add_argument("--port", type=int, default=0, help="0 picks one; see 'ready PORT'")
     parser.add_argument("--attached", action="store_true", help="stop when the pipe stdin ends")
-    parser.add_argument("--attached", action="store_true", help="end when stdin is closed")
     parser.add_argument("videos", nargs="+", metavar="NAME=VIDEO")
     arguments = parser.parse_args()
     mounts = {}
