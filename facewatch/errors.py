@@ -123,3 +123,7 @@ class ObjectStoreUnavailable(StoreTrouble):
 
 class SpoolFull(StoreTrouble):
     """The local spool has reached its bound."""
+
+
+class DemoUnavailable(FacewatchError):
+    """What the demo shows cannot be had."""
