@@ -4,6 +4,7 @@ import struct
 from collections.abc import Iterator
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facewatch.domain.faces import Pixels
 from facewatch.domain.geometry import Box
@@ -52,7 +53,7 @@ class ArrayPicture:
         return self._pixels
 
 
-def decode(photo: bytes, name: str) -> ArrayPicture:
+def decode(photo: bytes, name: str = "the photo") -> ArrayPicture:
     """A JPEG, PNG, WebP, BMP or the first frame of a GIF, turned upright as its EXIF says.
 
     Args:
@@ -91,6 +92,20 @@ class JpegPngEncoder:
 
     def png(self, pixels: Pixels) -> bytes:
         return cv2.imencode(".png", pixels)[1].tobytes()
+
+
+def warp(
+    pixels: NDArray[np.uint8], matrix: NDArray[np.float64], size: tuple[int, int]
+) -> NDArray[np.uint8]:
+    """*pixels*, of any number of channels, as they look through *matrix*; 0 where there are none.
+
+    Args:
+        matrix: 3 x 3, from places in *pixels* to places in the result.
+        size: Width and height of the result.
+    """
+    return cv2.warpPerspective(pixels, matrix, size, flags=cv2.INTER_LINEAR).astype(
+        np.uint8, copy=False
+    )
 
 
 def _size(photo: bytes) -> tuple[int, int] | None:
