@@ -64,7 +64,7 @@ class RtspSource:
         self._reader: VideoReader | None = None
 
     def __repr__(self) -> str:
-        return repr(self._camera)
+        return redact(repr(self._camera))
 
     @property
     def received(self) -> int:

@@ -12,6 +12,7 @@ from urllib.parse import unquote, urlsplit
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import TimeSource
+from facewatch.domain.urls import redact
 from facewatch.errors import CameraUnreachable, InvalidRequest
 from facewatch.ports import Frame
 from facewatch.stream.files import FileSource
@@ -60,7 +61,7 @@ class PlayedFile:
         self._file = FileSource(camera.id, path, looks_per_s=looks_per_s)
 
     def __repr__(self) -> str:
-        return repr(self._camera)
+        return redact(repr(self._camera))
 
     @property
     def received(self) -> int:
@@ -120,13 +121,17 @@ def probe(
         read_timeout_s=read_timeout_s,
     )
     began, seen = time.monotonic(), list[tuple[float, Frame]]()
-    with closing(source.frames(threading.Event())) as frames:
-        for frame in frames:
-            seen.append((time.monotonic() - began, frame))
-            has_clock = frame.time_source is TimeSource.RTCP
-            watched_s = seen[-1][0] - seen[0][0]
-            if watched_s >= (_WATCHED_S if has_clock else listen_s):
-                break
+    try:
+        with closing(source.frames(threading.Event())) as frames:
+            for frame in frames:
+                seen.append((time.monotonic() - began, frame))
+                has_clock = frame.time_source is TimeSource.RTCP
+                watched_s = seen[-1][0] - seen[0][0]
+                if watched_s >= (_WATCHED_S if has_clock else listen_s):
+                    break
+    except CameraUnreachable:
+        if not (seen and isinstance(source, PlayedFile)):  # a short file has said all it can
+            raise
     first_frame_s, first = seen[0]
     times = [frame.t_s for _, frame in seen[1:]]  # the first one's is often made up
     span_s = times[-1] - times[0] if times else 0.0
