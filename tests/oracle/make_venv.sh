@@ -1,0 +1,12 @@
+#!/bin/sh
+# The insightface oracle lives in a venv of its own: it pulls opencv-python and CPU onnxruntime,
+# which lie in the same folders as our builds and overwrite them.
+set -eu
+here=$(cd "$(dirname "$0")" && pwd)
+venv="$here/../../.venvs/insightface"
+if ! cmp -s "$here/insightface.txt" "$venv/made-from.txt"; then
+    rm -rf "$venv"
+    "${PYTHON:-python3}" -m venv "$venv"
+    "$venv/bin/python" -m pip install --quiet --no-deps -r "$here/insightface.txt"
+    cp "$here/insightface.txt" "$venv/made-from.txt"
+fi
