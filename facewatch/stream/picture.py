@@ -13,14 +13,13 @@ from facewatch.domain.faces import Pixels
 from facewatch.domain.geometry import Box
 
 _PLANES: Final = {
-    # bytes per sample, then how far each plane is subsampled across and down
-    "yuv420p": ((1, 1, 1), (1, 2, 2), (1, 2, 2)),
-    "yuvj420p": ((1, 1, 1), (1, 2, 2), (1, 2, 2)),
-    "yuv422p": ((1, 1, 1), (1, 2, 1), (1, 2, 1)),
-    "yuvj422p": ((1, 1, 1), (1, 2, 1), (1, 2, 1)),
-    "nv12": ((1, 1, 1), (2, 2, 2)),
+    # how far each plane is subsampled across and down
+    "yuv420p": ((1, 1), (2, 2), (2, 2)),
+    "yuvj420p": ((1, 1), (2, 2), (2, 2)),
+    "yuv422p": ((1, 1), (2, 1), (2, 1)),
+    "yuvj422p": ((1, 1), (2, 1), (2, 1)),
 }
-"""Formats from which a piece can be taken before it is converted."""
+"""Formats whose pixels swscale converts one by one, so that a piece can be taken first."""
 
 _UNSPECIFIED: Final = 2
 """AVCOL_SPC_UNSPECIFIED: the stream does not say which matrix its colours were made with."""
@@ -49,9 +48,11 @@ class Converter:
         """The part between even edges, in the colours that the whole frame would have."""
         small = VideoFrame(right - left, bottom - top, frame.format.name)
         planes = zip(_PLANES[frame.format.name], frame.planes, small.planes, strict=True)
-        for (size, across, down), source, target in planes:
-            rows = slice(top // down, bottom // down)
-            columns = slice(left // across * size, right // across * size)
+        for (across, down), source, target in planes:
+            rows, columns = (
+                slice(top // down, bottom // down),
+                slice(left // across, right // across),
+            )
             wanted = _lines(source)[rows, columns]
             _lines(target)[: wanted.shape[0], : wanted.shape[1]] = wanted
         small.colorspace, small.color_range = frame.colorspace, frame.color_range
