@@ -41,7 +41,9 @@ def readings_of_the_environment(source: str) -> Iterator[int]:
     for node in ast.walk(ast.parse(source)):
         match node:
             case (
-                ast.Attribute(value=ast.Attribute(attr="environ"))
+                ast.Attribute(
+                    value=ast.Attribute(attr="environ"), attr="get" | "pop" | "setdefault"
+                )
                 | ast.Subscript(value=ast.Attribute(attr="environ"))
                 | ast.Attribute(attr="getenv")
                 | ast.ImportFrom(module="os", names=[*_, ast.alias(name="environ" | "getenv")])
