@@ -1,0 +1,370 @@
+"""The event log in Postgres."""
+
+import json
+import logging
+from collections.abc import Iterable, Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from typing import Any
+from uuid import UUID
+
+import asyncpg
+import numpy as np
+
+from facewatch.domain.events import AssignedBy, EventRecord, FaceEvent, NamedCandidate
+from facewatch.domain.faces import Quality, Template
+from facewatch.domain.ids import CameraId, EventId, FaceId, LocationId, OrgId, PersonId
+from facewatch.domain.people import Candidate, Decision
+from facewatch.errors import NotFound
+from facewatch.store.database import Database, Row, Work
+
+log = logging.getLogger(__name__)
+
+CHANGES = "change"
+"""NOTIFY channel that rings with an org's id when its change log grew."""
+
+_TRIES = 3
+
+
+class PostgresFaceEvents:
+    """`ports.FaceEvents` in Postgres."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    async def add(self, records: Sequence[EventRecord]) -> None:
+        """Record; of one id the highest version stands, and repeating it changes nothing.
+
+        Of two equal versions the one decided at the later gallery stands. What cannot be kept
+        (its camera is gone, its event was deleted, its person was forgotten) is left out or
+        emptied of its pixels, never refused: it must not hold up those behind it.
+        """
+        newest: dict[EventId, EventRecord] = {}
+        for record in records:
+            newest[record.id] = max(newest.get(record.id, record), record, key=_rank)
+        await self._database.fetch("make_months", moments=list({_month(id) for id in newest}))
+        models = await self._models(newest.values())
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                async with self._database.transaction() as work:
+                    await _Batch(work, records, newest, models).write()
+                return
+            except asyncpg.DeadlockDetectedError:
+                if not tries_left:
+                    raise
+
+    async def _models(self, records: Iterable[EventRecord]) -> dict[str, int]:
+        """The ids of the models of the records' templates, known from now on."""
+        sizes = {r.model: len(r.template) for r in records if r.template is not None}
+        ids = {}
+        for name, dimensions in sizes.items():
+            row = await self._database.row("register_model", name=name, dimensions=dimensions)
+            assert row is not None
+            ids[name] = row["model"]
+        return ids
+
+    async def get(self, org: OrgId, event: EventId) -> FaceEvent:
+        """One event.
+
+        Raises:
+            NotFound: *org* has none with this id.
+        """
+        row = await self._database.row("face_events", org=org, ids=[event])
+        if row is None:
+            raise NotFound(f"there is no face event {event}")
+        return _event(row)
+
+    async def page(
+        self,
+        org: OrgId,
+        limit: int,
+        before: EventId | None = None,
+        camera: CameraId | None = None,
+        person: PersonId | None = None,
+    ) -> list[FaceEvent]:
+        """Newest visit first, from just after *before*; of one camera or of one person."""
+        if camera is not None:
+            ids = await self._database.fetch(
+                "face_event_page_of_camera", org=org, camera=camera, before=before, limit=limit
+            )
+        elif person is not None:
+            ids = await self._database.fetch(
+                "face_event_page_of_person", org=org, person=person, before=before, limit=limit
+            )
+        else:
+            ids = await self._database.fetch("face_event_page", org=org, before=before, limit=limit)
+        rows = await self._database.fetch("face_events", org=org, ids=[row["id"] for row in ids])
+        return [_event(row) for row in rows]
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    """A record as it will stand in the table."""
+
+    record: EventRecord
+    place: list[UUID]
+    time_zone: str
+    person: UUID | None
+    erased: bool
+
+
+class _Batch:
+    """The writing of some records in one transaction."""
+
+    def __init__(
+        self,
+        work: Work,
+        records: Sequence[EventRecord],
+        newest: dict[EventId, EventRecord],
+        models: dict[str, int],
+    ) -> None:
+        self._work = work
+        self._records = records
+        self._newest = newest
+        self._models = models
+
+    async def write(self) -> None:
+        kept = await self._keepable()
+        old = await self._work.fetch("events_lock", ids=sorted(self._newest))
+        erased = {row["id"] for row in old if row["erased"]}
+        put = await self._work.fetch(
+            "events_put",
+            events=json.dumps([_event_row(k, k.erased or id in erased) for id, k in kept.items()]),
+        )
+        winners = {row["id"]: kept[row["id"]] for row in put}
+        shown = [k for id, k in winners.items() if not k.erased and id not in erased]
+        await self._replace_snapshots([row for row in old if row["id"] in winners], winners)
+        await self._put_snapshots(shown)
+        await self._discard(old, winners, shown)
+        for org in sorted({row["org"] for row in put}):
+            subjects = sorted(row["id"] for row in put if row["org"] == org)
+            await self._work.fetch("log_changes", org=org, kind="event", subjects=subjects)
+            await self._work.fetch("ring", channel=CHANGES, payload=str(org))
+
+    async def _keepable(self) -> dict[EventId, _Kept]:
+        """The newest records whose camera is ours and whose event nobody deleted."""
+        records = self._newest.values()
+        rows = await self._work.fetch("event_cameras", cameras=list({r.camera for r in records}))
+        cameras = {(row["id"], row["org"]): row for row in rows}
+        rows = await self._work.fetch("events_removed", ids=list(self._newest))
+        removed = {row["id"] for row in rows}
+        named = {r.decision.person for r in records if r.decision and r.decision.person}
+        rows = await self._work.fetch("event_people", people=sorted(named))
+        people = {(row["id"], row["org"]): row for row in rows}
+        kept = {}
+        for record in records:
+            camera = cameras.get((record.camera, record.org))
+            if camera is None:
+                log.warning("event %s is dropped: there is no camera %s", record.id, record.camera)
+            elif record.id not in removed:
+                person = people.get((record.decision and record.decision.person, record.org))
+                kept[record.id] = _Kept(
+                    record,
+                    camera["place"],
+                    camera["time_zone"],
+                    person["stands_for"] if person and not person["erased"] else None,
+                    bool(person and person["erased"]),
+                )
+        return kept
+
+    async def _replace_snapshots(self, old: list[Row], winners: dict[UUID, _Kept]) -> None:
+        """Take away what the versions before showed and these do not."""
+        left = [
+            row["asset"] for row in old if row["asset"] != winners[row["id"]].record.snapshot.id
+        ]
+        await self._work.fetch("superseded_assets_delete", assets=left)
+        faces = [row["face"] for row in old if row["face"] != winners[row["id"]].record.face]
+        await self._work.fetch("templates_delete", faces=faces)
+
+    async def _put_snapshots(self, kept: list[_Kept]) -> None:
+        snapshots = {k.record.snapshot.id: k for k in kept}
+        pairs = [(k.record, k.record.snapshot, k.time_zone) for k in snapshots.values()]
+        await self._work.fetch(
+            "snapshots_put",
+            ids=list(snapshots),
+            orgs=[record.org for record, _, _ in pairs],
+            cameras=[record.camera for record, _, _ in pairs],
+            captured=[snapshot.captured_at for _, snapshot, _ in pairs],
+            time_zones=[time_zone for _, _, time_zone in pairs],
+            widths=[snapshot.width for _, snapshot, _ in pairs],
+            heights=[snapshot.height for _, snapshot, _ in pairs],
+            sizes=[snapshot.size_bytes for _, snapshot, _ in pairs],
+            digests=[snapshot.sha256 for _, snapshot, _ in pairs],
+            file_names=[record.frame_key.rpartition("/")[2] for record, _, _ in pairs],
+            keys=[record.frame_key for record, _, _ in pairs],
+        )
+        faces: dict[str, dict[str, Any]] = {}
+        for row in (row for k in kept for row in _face_rows(k.record)):
+            known = faces.get(row["id"], {})
+            faces[row["id"]] = known | {name: v for name, v in row.items() if v is not None}
+        await self._work.fetch("faces_put", faces=json.dumps(list(faces.values())))
+        await self._work.fetch(
+            "faces_follow", events=[k.record.id for k in kept], assets=list(snapshots)
+        )
+        compared = [(k.record, t) for k in kept if (t := k.record.template) is not None]
+        await self._work.fetch(
+            "templates_put",
+            faces=[record.face for record, _ in compared],
+            models=[self._models[record.model] for record, _ in compared],
+            orgs=[record.org for record, _ in compared],
+            embeddings=[spelled(template) for _, template in compared],
+        )
+
+    async def _discard(
+        self, old: list[Row], winners: dict[UUID, _Kept], shown: list[_Kept]
+    ) -> None:
+        """Mark the objects for deletion that no row refers to: of losers, and of the replaced."""
+        owners = {key: record.org for record in self._records for key in _keys(record)}
+        for row in old:
+            if row["id"] in winners:
+                owners |= dict.fromkeys(_row_keys(row), winners[row["id"]].record.org)
+        used = {key for k in shown for key in _keys(k.record)}
+        used |= {key for row in old if row["id"] not in winners for key in _row_keys(row)}
+        assets = await self._work.fetch("asset_keys", assets=[row["asset"] for row in old])
+        used |= {row["key"] for row in assets}
+        garbage = [key for key in owners if key not in used]
+        await self._work.fetch("garbage_add", keys=garbage, orgs=[owners[key] for key in garbage])
+        await self._work.fetch("garbage_keep", keys=list(used))
+
+
+def spelled(template: Template) -> str:
+    """As pgvector reads it, every bit kept."""
+    return f"[{','.join(map(repr, template.tolist()))}]"
+
+
+def _rank(record: EventRecord) -> tuple[int, int]:
+    return record.version, record.decision.gallery_revision if record.decision else 0
+
+
+def _month(event: EventId) -> datetime:
+    """The beginning of the month that the id tells."""
+    at = datetime.fromtimestamp((event.int >> 80) / 1000, UTC)
+    return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _keys(record: EventRecord) -> list[str]:
+    return [record.frame_key, record.thumbnail_key, *record.look_keys]
+
+
+def _row_keys(row: Row) -> list[str]:
+    return [row["frame_key"], row["thumbnail_key"], *row["look_keys"]]
+
+
+def _event_row(kept: _Kept, erased: bool) -> dict[str, Any]:
+    record, decision = kept.record, kept.record.decision
+    chosen = _chosen(decision) if kept.person else None
+    best = next(face for face in record.snapshot.faces if face.id == record.face)
+    return {
+        "id": str(record.id),
+        "version": record.version,
+        "closed": record.closed,
+        "org": str(record.org),
+        "location": str(record.location),
+        "place": [str(location) for location in kept.place],
+        "camera": str(record.camera),
+        "first_seen": record.first_seen.isoformat(),
+        "last_seen": record.last_seen.isoformat(),
+        "best_at": record.best_at.isoformat(),
+        "time_source": record.time_source,
+        "looks": record.looks,
+        "tracks": record.tracks,
+        "face": str(record.face),
+        "asset": str(record.snapshot.id),
+        "has_template": record.template is not None and not erased,
+        "quality": quality_parts(best.quality),
+        "frame_key": "" if erased else record.frame_key,
+        "thumbnail_key": "" if erased else record.thumbnail_key,
+        "look_keys": [] if erased else record.look_keys,
+        "person": kept.person and str(kept.person),
+        "matched_face": chosen and str(chosen.face),
+        "similarity": chosen and float(chosen.similarity),
+        "confidence": chosen and float(chosen.confidence),
+        "decision": decision and json.loads(json.dumps(asdict(decision), default=_plain)),
+        "gallery_revision": decision.gallery_revision if decision else 0,
+        "erased": erased,
+    }
+
+
+def _chosen(decision: Decision | None) -> Candidate | None:
+    if decision is None:
+        return None
+    return next((c for c in decision.candidates if c.person == decision.person), None)
+
+
+def _plain(value: object) -> object:
+    """What json does not know: ids and numpy's numbers."""
+    return value.item() if isinstance(value, np.generic) else str(value)
+
+
+def _face_rows(record: EventRecord) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": str(face.id),
+            "org": str(record.org),
+            "asset": str(record.snapshot.id),
+            **dict(zip(_BOX, face.box.rounded(), strict=True)),
+            "landmarks": np.asarray(face.landmarks, np.float64).ravel().tolist(),
+            "quality": quality_parts(face.quality),
+            "event": str(face.event) if face.event else None,
+            "thumbnail_key": record.thumbnail_key if face.id == record.face else None,
+        }
+        for face in record.snapshot.faces
+    ]
+
+
+_BOX = ("box_left", "box_top", "box_right", "box_bottom")
+
+
+def quality_parts(quality: Quality) -> list[float]:
+    """As the columns named quality hold them."""
+    parts = (quality.size, quality.sharpness, quality.pose, quality.exposure, quality.score)
+    return [float(part) for part in parts]
+
+
+def _event(row: Row) -> FaceEvent:
+    names = json.loads(row["candidate_names"] or "{}")
+    candidates = tuple(
+        NamedCandidate(
+            Candidate(
+                PersonId(UUID(names.get(c["person"], [c["person"], None])[0])),
+                FaceId(UUID(c["face"])),
+                c["similarity"],
+                c["confidence"],
+            ),
+            names.get(c["person"], [None, None])[1],
+        )
+        for c in json.loads(row["candidates"] or "[]")
+    )
+    return FaceEvent(
+        id=EventId(row["id"]),
+        version=row["version"],
+        closed=row["closed"],
+        org=OrgId(row["org"]),
+        location=LocationId(row["location"]),
+        camera=CameraId(row["camera"]),
+        place=tuple(LocationId(location) for location in row["place"]),
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        best_at=row["best_at"],
+        has_template=row["has_template"],
+        quality=Quality(*row["quality"]),
+        frame_key=row["frame_key"],
+        thumbnail_key=row["thumbnail_key"],
+        person=row["person"] and PersonId(row["person"]),
+        person_name=row["person_name"],
+        assigned_by=row["assigned_by"] and AssignedBy(row["assigned_by"]),
+        selected=_selected(row),
+        candidates=candidates,
+    )
+
+
+def _selected(row: Row) -> NamedCandidate | None:
+    if row["matched_face"] is None:
+        return None
+    candidate = Candidate(
+        PersonId(row["person"]),
+        FaceId(row["matched_face"]),
+        row["similarity"],
+        row["confidence"],
+    )
+    return NamedCandidate(candidate, row["person_name"])

@@ -1,0 +1,36 @@
+-- name: cameras
+SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
+       c.name, c.url, c.credentials, c.transport
+  FROM camera c
+ WHERE c.removed_at IS NULL
+   AND (:org::uuid IS NULL OR c.org = :org)
+   AND (:name::text IS NULL OR c.name = :name)
+ ORDER BY c.name, c.id
+
+-- name: camera_add
+INSERT INTO camera (id, org, location, sub_location, name, url, credentials, transport)
+VALUES (:id, :org, :location, :sub_location, :name, :url, :credentials, :transport)
+
+-- name: camera_remove
+UPDATE camera SET removed_at = now()
+ WHERE id = :id AND org = :org AND removed_at IS NULL
+RETURNING id
+
+-- name: camera_statuses_report
+-- A camera that was deleted meanwhile is passed over.
+INSERT INTO camera_status (camera, state, reason, fps, last_frame_at, since)
+SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since
+  FROM unnest(:cameras::uuid[], :states::text[], :reasons::text[], :fps::real[],
+              :last_frames::timestamptz[], :since::timestamptz[])
+       AS s (camera, state, reason, fps, last_frame_at, since)
+  JOIN camera c ON c.id = s.camera
+    ON CONFLICT (camera) DO UPDATE
+   SET state = EXCLUDED.state, reason = EXCLUDED.reason, fps = EXCLUDED.fps,
+       last_frame_at = EXCLUDED.last_frame_at, since = EXCLUDED.since, reported_at = now()
+
+-- name: camera_statuses
+SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since
+  FROM camera_status s
+  JOIN camera c ON c.id = s.camera
+ WHERE c.org = :org AND c.removed_at IS NULL
+ ORDER BY c.name, c.id

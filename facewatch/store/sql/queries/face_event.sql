@@ -1,0 +1,173 @@
+-- name: make_months
+SELECT make_month(m) FROM unnest(:moments::timestamptz[]) AS m
+
+-- name: event_cameras
+SELECT c.id, c.org, l.time_zone, sub_locations(c.sub_location) AS place
+  FROM camera c
+  JOIN location l ON l.id = c.location
+ WHERE c.id = ANY(:cameras::uuid[])
+
+-- name: event_people
+-- Locked so that nobody is forgotten or merged between here and the write.
+SELECT p.id, coalesce(p.merged_into, p.id) AS stands_for, p.org, p.erased_at IS NOT NULL AS erased
+  FROM person p
+ WHERE p.id = ANY(:people::uuid[])
+ ORDER BY p.id
+   FOR KEY SHARE
+
+-- name: events_lock
+SELECT id, version, gallery_revision, face, asset, frame_key, thumbnail_key, look_keys,
+       erased_at IS NOT NULL AS erased
+  FROM face_event
+ WHERE id = ANY(:ids::uuid[])
+ ORDER BY id
+   FOR UPDATE
+
+-- name: events_removed
+SELECT id FROM removed_event WHERE id = ANY(:ids::uuid[])
+
+-- name: events_put
+-- The higher (version, gallery revision) wins; what an operator said stands.
+INSERT INTO face_event AS e (
+    id, version, closed, org, location, place, camera, first_seen, last_seen, best_at, time_source,
+    looks, tracks, face, asset, has_template, quality, frame_key, thumbnail_key, look_keys,
+    person, matched_face, similarity, confidence, assigned_by, assigned_at,
+    decision, gallery_revision, retention, erased_at)
+SELECT r.id, r.version, r.closed, r.org, r.location, r.place, r.camera, r.first_seen, r.last_seen,
+       r.best_at, r.time_source, r.looks, r.tracks, r.face, r.asset, r.has_template, r.quality,
+       r.frame_key, r.thumbnail_key, r.look_keys,
+       r.person, r.matched_face, r.similarity, r.confidence,
+       CASE WHEN r.person IS NOT NULL THEN 'matcher' END,
+       CASE WHEN r.person IS NOT NULL THEN now() END,
+       r.decision, r.gallery_revision,
+       CASE WHEN r.person IS NOT NULL THEN 'known' ELSE 'unknown' END,
+       CASE WHEN r.erased THEN now() END
+  FROM jsonb_to_recordset(:events::text::jsonb) AS r (
+       id uuid, version int, closed boolean, org uuid, location uuid, place uuid[], camera uuid,
+       first_seen timestamptz, last_seen timestamptz, best_at timestamptz, time_source text,
+       looks int, tracks int, face uuid, asset uuid, has_template boolean, quality real[],
+       frame_key text, thumbnail_key text, look_keys text[],
+       person uuid, matched_face uuid, similarity real, confidence real,
+       decision jsonb, gallery_revision bigint, erased boolean)
+ ORDER BY r.id
+    ON CONFLICT (id) DO UPDATE
+   SET version = EXCLUDED.version, closed = EXCLUDED.closed, first_seen = EXCLUDED.first_seen,
+       last_seen = EXCLUDED.last_seen, best_at = EXCLUDED.best_at, looks = EXCLUDED.looks,
+       tracks = EXCLUDED.tracks, face = EXCLUDED.face, asset = EXCLUDED.asset,
+       has_template = EXCLUDED.has_template, quality = EXCLUDED.quality,
+       frame_key = EXCLUDED.frame_key, thumbnail_key = EXCLUDED.thumbnail_key,
+       look_keys = EXCLUDED.look_keys, decision = EXCLUDED.decision,
+       gallery_revision = EXCLUDED.gallery_revision,
+       erased_at = coalesce(e.erased_at, EXCLUDED.erased_at), updated_at = now(),
+       person = CASE WHEN e.assigned_by = 'operator' THEN e.person ELSE EXCLUDED.person END,
+       matched_face = CASE WHEN e.assigned_by = 'operator' THEN e.matched_face ELSE EXCLUDED.matched_face END,
+       similarity = CASE WHEN e.assigned_by = 'operator' THEN e.similarity ELSE EXCLUDED.similarity END,
+       confidence = CASE WHEN e.assigned_by = 'operator' THEN e.confidence ELSE EXCLUDED.confidence END,
+       assigned_at = CASE WHEN e.assigned_by = 'operator'
+                            OR EXCLUDED.person IS NOT DISTINCT FROM e.person THEN e.assigned_at
+                          ELSE EXCLUDED.assigned_at END,
+       assigned_by = CASE WHEN e.assigned_by = 'operator' THEN e.assigned_by
+                          ELSE EXCLUDED.assigned_by END,
+       retention = CASE WHEN e.retention IN ('alerted', 'legal_hold') THEN e.retention
+                        WHEN e.assigned_by = 'operator' THEN e.retention
+                        ELSE EXCLUDED.retention END
+ WHERE (EXCLUDED.version, EXCLUDED.gallery_revision) > (e.version, e.gallery_revision)
+RETURNING id, org
+
+-- name: superseded_assets_delete
+-- Snapshots that no event shows any more; their faces and templates go with them.
+DELETE FROM asset a
+ WHERE a.id = ANY(:assets::uuid[])
+   AND NOT EXISTS (SELECT FROM face_event e WHERE e.asset = a.id)
+RETURNING key
+
+-- name: asset_keys
+SELECT key FROM asset WHERE id = ANY(:assets::uuid[])
+
+-- name: templates_delete
+DELETE FROM template WHERE face = ANY(:faces::uuid[])
+
+-- name: snapshots_put
+INSERT INTO asset (id, org, kind, camera, captured_at, time_zone, width, height, size_bytes, sha256,
+                   mime, file_name, key)
+SELECT s.id, s.org, 'snapshot', s.camera, s.captured_at, s.time_zone, s.width, s.height,
+       s.size_bytes, s.sha256, 'image/jpeg', s.file_name, s.key
+  FROM unnest(:ids::uuid[], :orgs::uuid[], :cameras::uuid[], :captured::timestamptz[],
+              :time_zones::text[], :widths::int[], :heights::int[], :sizes::bigint[],
+              :digests::bytea[], :file_names::text[], :keys::text[])
+       AS s (id, org, camera, captured_at, time_zone, width, height, size_bytes, sha256,
+             file_name, key)
+    ON CONFLICT (id) DO NOTHING
+
+-- name: faces_put
+-- A snapshot can be kept for two visits: whichever comes later adds what it knows.
+INSERT INTO face AS f (id, org, asset, box_left, box_top, box_right, box_bottom, landmarks, quality,
+                       event, thumbnail_key)
+SELECT r.id, r.org, r.asset, r.box_left, r.box_top, r.box_right, r.box_bottom, r.landmarks,
+       r.quality, r.event, r.thumbnail_key
+  FROM jsonb_to_recordset(:faces::text::jsonb) AS r (
+       id uuid, org uuid, asset uuid, box_left int, box_top int, box_right int, box_bottom int,
+       landmarks real[], quality real[], event uuid, thumbnail_key text)
+    ON CONFLICT (id) DO UPDATE
+   SET event = coalesce(EXCLUDED.event, f.event),
+       thumbnail_key = coalesce(EXCLUDED.thumbnail_key, f.thumbnail_key),
+       updated_at = now()
+ WHERE (coalesce(EXCLUDED.event, f.event), coalesce(EXCLUDED.thumbnail_key, f.thumbnail_key))
+       IS DISTINCT FROM (f.event, f.thumbnail_key)
+
+-- name: faces_follow
+-- Every face of a visit is whose the visit is, in whichever snapshot it stands.
+UPDATE face f
+   SET person = e.person, assigned_by = e.assigned_by, assigned_at = e.assigned_at,
+       updated_at = now()
+  FROM face_event e
+ WHERE e.id = f.event
+   AND f.id IN (SELECT id FROM face WHERE event = ANY(:events::uuid[])
+                UNION
+                SELECT id FROM face WHERE asset = ANY(:assets::uuid[]))
+   AND f.assigned_by IS DISTINCT FROM 'operator'
+   AND (f.person, f.assigned_by) IS DISTINCT FROM (e.person, e.assigned_by)
+
+-- name: templates_put
+INSERT INTO template (face, model, org, embedding)
+SELECT t.face, t.model, t.org, t.embedding::vector
+  FROM unnest(:faces::uuid[], :models::smallint[], :orgs::uuid[], :embeddings::text[])
+       AS t (face, model, org, embedding)
+  JOIN face f ON f.id = t.face
+    ON CONFLICT (face, model) DO UPDATE SET embedding = EXCLUDED.embedding
+
+-- name: face_events
+-- Names are joined when read: renaming shows in the past, and the erased have none.
+SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_seen, e.last_seen,
+       e.best_at, e.has_template, e.quality, e.frame_key, e.thumbnail_key, e.person,
+       e.matched_face, e.similarity, e.confidence, e.assigned_by,
+       p.name AS person_name,
+       (e.decision -> 'candidates')::text AS candidates,
+       (SELECT jsonb_object_agg(q.id, jsonb_build_array(coalesce(q.merged_into, q.id), s.name))
+          FROM person q
+          JOIN person s ON s.id = coalesce(q.merged_into, q.id)
+         WHERE q.id IN (SELECT (c ->> 'person')::uuid
+                          FROM jsonb_array_elements(e.decision -> 'candidates') AS c))::text
+           AS candidate_names
+  FROM face_event e
+  LEFT JOIN person p ON p.id = e.person
+ WHERE e.org = :org AND e.id = ANY(:ids::uuid[])
+ ORDER BY e.id DESC
+
+-- name: face_event_page
+SELECT id FROM face_event
+ WHERE org = :org AND (:before::uuid IS NULL OR id < :before)
+ ORDER BY id DESC
+ LIMIT :limit
+
+-- name: face_event_page_of_camera
+SELECT id FROM face_event
+ WHERE camera = :camera AND org = :org AND (:before::uuid IS NULL OR id < :before)
+ ORDER BY id DESC
+ LIMIT :limit
+
+-- name: face_event_page_of_person
+SELECT id FROM face_event
+ WHERE person = :person AND org = :org AND (:before::uuid IS NULL OR id < :before)
+ ORDER BY id DESC
+ LIMIT :limit
