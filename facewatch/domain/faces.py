@@ -1,5 +1,6 @@
 """What is known about one face in one picture."""
 
+import math
 from dataclasses import dataclass
 from datetime import datetime
 from typing import TypeAlias
@@ -53,9 +54,8 @@ class Quality:
     @property
     def overall(self) -> float:
         """One number: a look is as good as its parts together, and no better than a bad one allows."""
-        return float(
-            self.size * self.sharpness * self.pose * self.exposure * self.score
-        ) ** 0.2 * min(1.0, 2 * min(self.size, self.sharpness, self.pose, self.exposure))
+        parts = (self.size, self.sharpness, self.pose, self.exposure)
+        return math.pow(math.prod(parts) * self.score, 0.2) * min(1.0, 2 * min(parts))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

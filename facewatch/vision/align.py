@@ -10,38 +10,33 @@ from facewatch.vision.opencv import cv2
 
 SIDE = 112
 
-TEMPLATE = np.array(
+_TEMPLATE = np.array(
     [
-        [38.2946, 51.6963],
-        [73.5318, 51.5014],
-        [56.0252, 71.7366],
-        [41.5493, 92.3655],
-        [70.7299, 92.2041],
+        38.2946 + 51.6963j,
+        73.5318 + 51.5014j,
+        56.0252 + 71.7366j,
+        41.5493 + 92.3655j,
+        70.7299 + 92.2041j,
     ]
 )
-"""Where ArcFace and SFace expect eyes, nose and corners of the mouth in 112 x 112."""
+"""x + yj of eyes, nose and corners of the mouth, where ArcFace and SFace expect them."""
 
-_CENTRED = TEMPLATE - TEMPLATE.mean(axis=0)
+_MIDDLE = complex(_TEMPLATE.mean())
+_CENTRED = _TEMPLATE - _MIDDLE
+_CORNERS = (0j, SIDE + 0j, SIDE * 1j, SIDE + SIDE * 1j)
 
 
-def similarities(landmarks: NDArray[np.floating]) -> NDArray[np.float64]:
-    """The turn, scale and shift that bring landmarks (n, 5, 2) closest to the template.
+def similarity(landmarks: Landmarks) -> tuple[complex, complex]:
+    """Turn and scale *a* and shift *b* that bring the landmarks closest to the template.
 
-    Umeyama's least squares without reflection; in two dimensions, with points as complex numbers,
-    it is one division.
-
-    Returns:
-        (n, 2, 3) matrices from picture to crop.
+    Umeyama's least squares without reflection: with points as complex numbers it is a division.
+    The point z of the picture comes to a * z + b in the crop.
     """
-    points = np.asarray(landmarks, np.float64)
-    mean = points.mean(axis=1)
-    x, y = np.moveaxis(points - mean[:, None], 2, 0)
-    u, v = _CENTRED.T
-    spread = np.maximum((x * x + y * y).sum(axis=1), 1e-12)
-    cos, sin = (x @ u + y @ v) / spread, (x @ v - y @ u) / spread
-    turn = np.stack([np.stack([cos, -sin], 1), np.stack([sin, cos], 1)], 1)
-    shift = TEMPLATE.mean(axis=0) - np.einsum("nij,nj->ni", turn, mean)
-    return np.concatenate([turn, shift[:, :, None]], axis=2)
+    points = landmarks.astype(np.float64) @ (1, 1j)
+    middle = complex(points.mean())
+    points -= middle
+    turn = complex(np.vdot(points, _CENTRED)) / max(1e-12, float(np.vdot(points, points).real))
+    return turn, _MIDDLE - turn * middle
 
 
 def align(picture: Picture, landmarks: Landmarks) -> Pixels:
@@ -49,12 +44,15 @@ def align(picture: Picture, landmarks: Landmarks) -> Pixels:
 
     Only the part of *picture* that the crop shows is asked for.
     """
-    matrix = similarities(landmarks[None])[0]
-    corners = np.array([[0, 0], [SIDE, 0], [0, SIDE], [SIDE, SIDE]]) - matrix[:, 2]
-    seen = np.linalg.solve(matrix[:, :2], corners.T)
-    (left, top), (right, bottom) = seen.min(axis=1) - 2, seen.max(axis=1) + 2
-    pixels, (x, y) = picture.cut(Box(float(left), float(top), float(right), float(bottom)))
+    turn, shift = similarity(landmarks)
+    seen = [(corner - shift) / (turn or 1e-6) for corner in _CORNERS]
+    across, down = [point.real for point in seen], [point.imag for point in seen]
+    box = Box(min(across) - 2, min(down) - 2, max(across) + 2, max(down) + 2)
+    pixels, (left, top) = picture.cut(box)
     if pixels.size == 0:
         return np.zeros((SIDE, SIDE, 3), np.uint8)
-    matrix[:, 2] += matrix[:, :2] @ (x, y)
+    shift += turn * complex(left, top)
+    matrix: NDArray[np.float64] = np.array(
+        [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
+    )
     return np.asarray(cv2.warpAffine(pixels, matrix, (SIDE, SIDE)), np.uint8)

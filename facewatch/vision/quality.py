@@ -1,6 +1,11 @@
-"""How much a look is worth comparing."""
+"""How much a look is worth comparing.
+
+The ramps were laid where SFace begins to lose people and where it has lost them, on photos of LFW
+that were blurred, shrunk, turned, darkened and burnt out: docs/decisions/0012-quality.md.
+"""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
 from facewatch.vision.opencv import cv2
@@ -8,12 +13,15 @@ from facewatch.vision.opencv import cv2
 _INNER = slice(20, 104)
 """The part of a 112 x 112 crop that is face and little background."""
 
+_BURNT = 247
+_UPRIGHT_NOSE = 0.57  # of the way from eyes to mouth, in faces that look straight ahead
+
 
 def quality(detection: Detection, crop: Pixels) -> Quality:
     """The parts of one look; *crop* is the aligned face."""
-    grey = cv2.cvtColor(crop[_INNER, _INNER], cv2.COLOR_BGR2GRAY)
+    grey = cv2.cvtColor(crop[_INNER, _INNER], cv2.COLOR_BGR2GRAY).astype(np.float32)
     return Quality(
-        size=_ramp(min(detection.box.width, detection.box.height), 24, 96),
+        size=_ramp(detection.box.width, 24, 80),
         sharpness=_sharpness(grey),
         pose=_pose(detection.landmarks),
         exposure=_exposure(grey),
@@ -21,28 +29,31 @@ def quality(detection: Detection, crop: Pixels) -> Quality:
     )
 
 
-def _sharpness(grey: np.ndarray) -> float:
-    detail = float(cv2.Laplacian(grey, cv2.CV_32F).std())
-    contrast = max(8.0, float(grey.std()))
-    return _ramp(detail / contrast, 0.05, 0.4)
+def _sharpness(grey: NDArray[np.float32]) -> float:
+    """Detail of 1 to 2 pixels against detail twice as coarse: neither light nor contrast counts."""
+    soft = cv2.GaussianBlur(grey, (9, 9), 1.5)
+    softer = cv2.GaussianBlur(soft, (15, 15), 2.6)  # 3.0 in all
+    fine = cv2.norm(grey, soft, cv2.NORM_L2)
+    coarse = cv2.norm(soft, softer, cv2.NORM_L2)
+    return _ramp(fine / max(1.0, coarse), 0.45, 0.85)
 
 
-def _exposure(grey: np.ndarray) -> float:
-    mean, deviation = (float(value[0, 0]) for value in cv2.meanStdDev(grey))
-    return _ramp(mean, 20, 60) * _ramp(255 - mean, 15, 50) * _ramp(deviation, 8, 25)
+def _exposure(grey: NDArray[np.float32]) -> float:
+    """Neither too flat nor burnt out; darkness alone does no harm while contrast is left."""
+    burnt = np.count_nonzero(grey > _BURNT) / grey.size
+    return _ramp(float(grey.std()), 2, 12) * _ramp(1 - burnt, 0.3, 0.85)
 
 
 def _pose(landmarks: Landmarks) -> float:
-    right_eye, left_eye, nose, right_mouth, left_mouth = landmarks.astype(float)
+    """From where the nose is between eyes and mouth; a head tilted sideways is turned back."""
+    right_eye, left_eye, nose, right_mouth, left_mouth = (
+        complex(float(x), float(y)) for x, y in landmarks
+    )
     eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
-    across = left_eye - right_eye
-    down = mouth - eyes
-    width = max(1e-6, float(np.hypot(*across)))
-    height = max(1e-6, float(np.hypot(*down)))
-    middle = nose - (eyes + mouth) / 2
-    yaw = abs(float(middle @ across)) / (width * width)
-    along = float((nose - eyes) @ down) / (height * height)
-    return _ramp(0.5 - yaw, 0.0, 0.4) * _ramp(0.5 - abs(along - 0.55), 0.1, 0.4)
+    across, down = left_eye - right_eye or 1e-6, mouth - eyes or 1e-6
+    sideways = abs(((nose - (eyes + mouth) / 2) / across).real)
+    along = ((nose - eyes) / down).real
+    return _ramp(0.75 - sideways, 0.0, 0.5) * _ramp(0.35 - abs(along - _UPRIGHT_NOSE), 0.0, 0.23)
 
 
 def _ramp(value: float, low: float, high: float) -> float:
