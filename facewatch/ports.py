@@ -185,6 +185,14 @@ class Blobs(Protocol):
         """Gone when it returns; a key that is not there is no error."""
         ...
 
+    async def ready(self) -> str:
+        """Where pixels are kept, in words for an operator, once it has answered.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class SpooledEvent:
@@ -217,6 +225,10 @@ class Spool(Protocol):
 
     async def delivered(self, places: Sequence[int]) -> None:
         """Forget these: the stores have them."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until no event waits any more."""
         ...
 
     @property
@@ -261,6 +273,14 @@ class Cameras(Protocol):
         """
         Raises:
             AlreadyExists: the org has a camera of this name.
+        """
+        ...
+
+    async def change(self, camera: Camera) -> None:
+        """Another URL, password, transport or place for a camera that stays the same.
+
+        Raises:
+            NotFound: the org has no such camera.
         """
         ...
 

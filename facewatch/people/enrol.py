@@ -13,7 +13,7 @@ from facewatch.domain.faces import Detection
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id
 from facewatch.domain.keys import photo_prefix
 from facewatch.domain.people import Matchmaker
-from facewatch.errors import NoFace, PoorFace, SeveralFaces
+from facewatch.errors import NoFace, NotFound, PoorFace, SeveralFaces
 from facewatch.ports import Blobs, Encoder, Engine, Enrolment, People, PhotoKeys, Picture
 
 
@@ -36,31 +36,30 @@ class Gate:
 class Enroller:
     """Everything that turning photos into matchmakers takes.
 
-    `decode` turns a file's bytes into a picture and raises `NotAPicture`; `executor` is the
-    engine's one thread.
+    `decode` turns a file's bytes and name into a picture and raises `NotAPicture`; `executor`
+    is the engine's one thread.
     """
 
     engine: Engine
     encoder: Encoder
-    decode: Callable[[bytes], Picture]
+    decode: Callable[[bytes, str], Picture]
     people: People
     blobs: Blobs
     executor: Executor
     gate: Gate = Gate()
 
-    async def enrol(
-        self, org: OrgId, person: PersonId, name: str, photo: bytes
-    ) -> Matchmaker | None:
-        """Add *photo* (file name *name*) to *person*; None when it is theirs already.
+    async def enrol(self, org: OrgId, person: str, name: str, photo: bytes) -> Matchmaker | None:
+        """Add *photo* (file name *name*) to who is called *person*; None when it is theirs already.
 
-        Pixels are kept before rows, so that no row ever points at nothing.
+        Somebody of that name is created once the photo has proved fit. Pixels are kept before
+        rows, so that no row ever points at nothing.
 
         Raises:
             NotAPicture, NoFace, SeveralFaces, PoorFace: why the photo cannot be used.
             DatabaseUnavailable, ObjectStoreUnavailable: it could not be kept.
         """
-        digest = hashlib.sha256(photo).digest()
-        if await self.people.has_photo(org, person, digest):
+        known = await self._named(org, person)
+        if known and await self.people.has_photo(org, known, hashlib.sha256(photo).digest()):
             return None
         loop = asyncio.get_running_loop()
         enrolment = await loop.run_in_executor(self.executor, self._look_at, name, photo)
@@ -70,10 +69,17 @@ class Enroller:
         await self.blobs.put(keys.photo, photo, enrolment.content_type)
         await self.blobs.put(keys.thumbnail, enrolment.thumbnail, "image/jpeg")
         await self.blobs.put(keys.crop, enrolment.crop, "image/png")
-        return await self.people.enrol(org, person, enrolment, keys)
+        known = known or (await self.people.create(org, person)).id
+        return await self.people.enrol(org, known, enrolment, keys)
+
+    async def _named(self, org: OrgId, person: str) -> PersonId | None:
+        try:
+            return (await self.people.named(org, person)).id
+        except NotFound:
+            return None
 
     def _look_at(self, name: str, photo: bytes) -> Enrolment:
-        picture = self.decode(photo)
+        picture = self.decode(photo, name)
         detection = self._only_face(name, self.engine.detect([picture])[0])
         crop = self.engine.align(picture, detection.landmarks)
         quality = self.engine.quality(detection, crop)

@@ -1,0 +1,5 @@
+"""``python -m facewatch`` is ``facewatch``."""
+
+from facewatch.cli import main
+
+main()

@@ -1,0 +1,138 @@
+"""facewatch camera add | list | remove | probe"""
+
+import asyncio
+from dataclasses import asdict
+from datetime import UTC, datetime
+
+import click
+
+from facewatch import app
+from facewatch.cli.options import as_json, command
+from facewatch.cli.output import note, say, table
+from facewatch.domain.cameras import Camera, Transport
+from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id, to_ruuid
+from facewatch.domain.urls import split_credentials
+from facewatch.settings import Settings
+from facewatch.stream.sources import open_source
+from facewatch.stream.sources import probe as probe_camera
+
+
+@click.group()
+def camera() -> None:
+    """Cameras: added, listed with their state, removed, probed."""
+
+
+@camera.command()
+@click.argument("name")
+@click.argument("url")
+@click.option("--udp", is_flag=True, help="RTP over UDP, for cameras that cannot do TCP.")
+@command
+async def add(settings: Settings, name: str, url: str, udp: bool) -> None:
+    """Watch URL (rtsp://user:password@host/path) as NAME; a running serve begins at once."""
+    async with app.open_stores(settings) as stores:
+        address, credentials = split_credentials(url)
+        made = Camera(
+            CameraId(new_id()),
+            stores.org,
+            stores.location,
+            name,
+            address,
+            credentials,
+            Transport.UDP if udp else Transport.TCP,
+        )
+        open_source(made, looks_per_s=1)
+        await stores.cameras.add(made)
+    note(f"added {made!r}")
+
+
+@camera.command("list")
+@as_json
+@command
+async def list_(settings: Settings, as_json: bool) -> None:
+    """Show the cameras and how they are."""
+    async with app.open_stores(settings) as stores:
+        cameras = await stores.cameras.all(stores.org)
+        statuses = {it.camera: it for it in await stores.statuses.all(stores.org)}
+    rows = []
+    for it in cameras:
+        status = statuses.get(it.id)
+        last = status.last_frame_at if status else None
+        rows.append(
+            {
+                "id": to_ruuid(it.id),
+                "name": it.name,
+                "url": it.url,
+                "state": status.state if status else "not watched yet",
+                "fps": round(status.fps, 1) if status else None,
+                "last_frame": last.isoformat(timespec="seconds") if last else None,
+                "reason": status.reason if status else "",
+            }
+        )
+    if as_json:
+        for row in rows:
+            say(row)
+    else:
+        table(
+            ["name", "state", "fps", "last frame", "url", "reason"],
+            [
+                [
+                    it["name"],
+                    it["state"],
+                    it["fps"],
+                    _ago(it["last_frame"]),
+                    it["url"],
+                    it["reason"],
+                ]
+                for it in rows
+            ],
+        )
+
+
+def _ago(stamp: object) -> str:
+    if not isinstance(stamp, str):
+        return ""
+    return f"{(datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds():.0f} s ago"
+
+
+@camera.command()
+@click.argument("name")
+@command
+async def remove(settings: Settings, name: str) -> None:
+    """Stop watching NAME; its events stay."""
+    async with app.open_stores(settings) as stores:
+        found = await stores.cameras.by_name(stores.org, name)
+        await stores.cameras.remove(stores.org, found.id)
+    note(f"removed {name!r}")
+
+
+@camera.command()
+@click.argument("url_or_name")
+@click.option("--udp", is_flag=True, help="RTP over UDP.")
+@as_json
+@command
+async def probe(settings: Settings, url_or_name: str, udp: bool, as_json: bool) -> None:
+    """Open a camera by URL or name and say what it sends."""
+    if "://" in url_or_name:
+        address, credentials = split_credentials(url_or_name)
+        nil = CameraId(new_id())
+        transport = Transport.UDP if udp else Transport.TCP
+        nobody = OrgId(nil)
+        target = Camera(nil, nobody, LocationId(nil), "probe", address, credentials, transport)
+    else:
+        async with app.open_stores(settings) as stores:
+            target = await stores.cameras.by_name(stores.org, url_or_name)
+    timeouts = settings.cameras
+    found = await asyncio.to_thread(
+        probe_camera,
+        target,
+        open_timeout_s=timeouts.open_timeout_s,
+        read_timeout_s=timeouts.read_timeout_s,
+    )
+    if as_json:
+        say(asdict(found))
+    else:
+        note(
+            f"{found.codec} {found.width} x {found.height}, {found.fps:.1f} fps, first picture "
+            f"after {found.first_frame_s:.1f} s, "
+            f"{'dated by its own clock' if found.has_clock else 'without a clock of its own'}"
+        )

@@ -1,0 +1,131 @@
+"""facewatch demo"""
+
+import asyncio
+import json
+from dataclasses import dataclass, replace
+
+import aiohttp
+import click
+
+from facewatch import app
+from facewatch.cli.events import FinishedEvents, show
+from facewatch.cli.options import as_json, command
+from facewatch.cli.output import note, progress, say
+from facewatch.cli.serve import stop_on_signals
+from facewatch.demo.cameras import demo_cameras
+from facewatch.demo.material import DemoMaterial, prepare
+from facewatch.domain.cameras import Camera
+from facewatch.domain.events import EventRecord
+from facewatch.domain.ids import CameraId, new_id, to_ruuid
+from facewatch.errors import NotFound
+from facewatch.pipeline.visit import Visit
+from facewatch.settings import Settings
+
+_GET_FACE_EVENT = "/api/faceRecognition/faceEvent/getFaceEvent"
+
+
+@click.command()
+@click.option("--seconds", type=click.FloatRange(min=1), help="End by itself after this long.")
+@as_json
+@command
+async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None:
+    """Watch three made-up cameras over real RTSP, with two people enrolled.
+
+    Runs until Ctrl-C, or for --seconds and then exits 1 if no event was recorded.
+    """
+    with progress(1.0) as bar:
+        material = await asyncio.to_thread(
+            prepare, settings.home_path, lambda what, share: bar.at(share, what)
+        )
+    note(material.credits)
+    stop = stop_on_signals()
+    async with (
+        app.open_stores(settings) as stores,
+        app.open_recognition(settings, stores) as recognition,
+        demo_cameras(material.cameras) as urls,
+    ):
+        await _enrol(stores, recognition, material)
+        watched = await _add_cameras(stores, urls)
+        _, secret = await stores.keys.create(stores.org, "demo", "operator")
+        people = {it.id: it.name for it in await stores.people.all(stores.org)}
+        events = FinishedEvents(people, watched, say if as_json else lambda _: None)
+        told = Commentary(stores, events, secret, quiet=as_json)
+
+        def ready(url: str) -> None:
+            told.begin(url)
+            if seconds:
+                asyncio.get_running_loop().call_later(seconds, stop.set)
+
+        await app.serve(settings, stores, recognition, stop=stop, ready=ready, written=told.written)
+    events.end()
+    if not as_json:
+        show(events.lines)
+    note(f"{len(events.lines)} events")
+    if seconds and not events.lines:
+        raise SystemExit(1)
+
+
+async def _enrol(stores: app.Stores, recognition: app.Recognition, material: DemoMaterial) -> None:
+    enroller = app.enroller(stores, recognition)
+    for name, photos in material.enrolment.items():
+        for photo in photos:
+            await enroller.enrol(stores.org, name, photo.name, photo.read_bytes())
+
+
+async def _add_cameras(stores: app.Stores, urls: dict[str, str]) -> dict[CameraId, str]:
+    """The demo's cameras at this run's addresses; a camera of an earlier run keeps its id."""
+    watched = {}
+    for name, url in urls.items():
+        try:
+            camera = replace(await stores.cameras.by_name(stores.org, name), url=url)
+            await stores.cameras.change(camera)
+        except NotFound:
+            camera = Camera(CameraId(new_id()), stores.org, stores.location, name, url)
+            await stores.cameras.add(camera)
+        watched[camera.id] = name
+    return watched
+
+
+@dataclass
+class Commentary:
+    """Says what happens while it happens, and shows the API's answer once."""
+
+    stores: app.Stores
+    events: FinishedEvents
+    secret: str
+    quiet: bool
+    url: str = ""
+    asked: "asyncio.Task[None] | None" = None
+
+    def begin(self, url: str) -> None:
+        self.url = url
+        note(f"\nfacewatch answers at {url}   (Ctrl-C ends the demo)\nAPI key: {self.secret}\n")
+
+    def written(self, visit: Visit, record: EventRecord) -> None:
+        """A version is durable; see `app.Written`."""
+        self.events.written(visit, record)
+        person = record.decision.person if record.decision else None
+        name = self.events.name(person) or "somebody unknown"
+        if record.version == 1 and not self.quiet:
+            camera = self.events.camera(record.camera)
+            note(f"{record.first_seen:%H:%M:%S} UTC  {camera:<10} {name}")
+        if person and self.asked is None:
+            self.asked = asyncio.get_running_loop().create_task(self._ask(to_ruuid(record.id)))
+
+    async def _ask(self, event: str) -> None:
+        """Ask the API for *event*, as any program would, until it is there."""
+        headers = {"x-auth-apikey": self.secret, "x-auth-scheme": "api-token"}
+        body = {"eventUuid": event}
+        async with aiohttp.ClientSession(headers=headers) as session:
+            while True:
+                async with session.post(self.url + _GET_FACE_EVENT, json=body) as response:
+                    answer = await response.json()
+                if "faceEvent" in answer:
+                    break
+                await asyncio.sleep(0.2)
+        note(
+            f"\n$ curl -X POST {self.url}{_GET_FACE_EVENT} \\\n"
+            f"    -H 'x-auth-apikey: {self.secret}' -H 'x-auth-scheme: api-token' \\\n"
+            f"    -H 'Content-Type: application/json' -d '{json.dumps(body)}'\n"
+            f"{json.dumps(answer, indent=2)}\n"
+        )

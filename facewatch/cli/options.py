@@ -1,0 +1,49 @@
+"""What all commands take: --home, --config, --json."""
+
+import asyncio
+import logging
+import sys
+from collections.abc import Callable, Coroutine
+from functools import wraps
+from pathlib import Path
+from typing import Any, Concatenate, ParamSpec, TypeVar
+
+import click
+
+from facewatch.settings import Settings, load_for_process
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+as_json = click.option("--json", "as_json", is_flag=True, help="Print JSON.")
+
+
+def command(
+    run: Callable[Concatenate[Settings, P], Coroutine[Any, Any, T]],
+) -> Callable[..., T]:
+    """A coroutine that takes settings becomes a command with --home and --config."""
+
+    @click.option("--home", type=click.Path(), help="Home directory (FACEWATCH_HOME).")
+    @click.option(
+        "--config",
+        type=click.Path(path_type=Path),
+        help="Settings file; default <home>/facewatch.toml.",
+    )
+    @wraps(run)
+    def runner(home: str | None, config: Path | None, *args: P.args, **kwargs: P.kwargs) -> T:
+        settings = load_for_process(config, {"home": home} if home else {})
+        _log_to_stderr(settings.log.level)
+        return asyncio.run(run(settings, *args, **kwargs))
+
+    return runner
+
+
+def _log_to_stderr(level: str) -> None:
+    logging.basicConfig(
+        level=level.upper(),
+        stream=sys.stderr,
+        format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
+        datefmt="%H:%M:%S",
+    )
+    for chatty in ("asyncio", "botocore", "boto3", "urllib3", "s3transfer"):
+        logging.getLogger(chatty).setLevel(logging.WARNING)

@@ -1,0 +1,82 @@
+"""facewatch person enrol | list | forget"""
+
+from collections import Counter
+from pathlib import Path
+
+import click
+
+from facewatch import app
+from facewatch.cli.options import as_json, command
+from facewatch.cli.output import note, progress, say, table
+from facewatch.domain.ids import to_ruuid
+from facewatch.people.folder import Outcome, enrol_folder, photos_in
+from facewatch.settings import Settings
+
+
+@click.group()
+def person() -> None:
+    """People: enrolled from photos, listed, forgotten."""
+
+
+@person.command()
+@click.argument("directory", type=click.Path(path_type=Path))
+@as_json
+@command
+async def enrol(settings: Settings, directory: Path, as_json: bool) -> None:
+    """Enrol from DIRECTORY: a folder per person, or image files named for the person.
+
+    Exits with status 1 when no photo could be used.
+    """
+    total = len(photos_in(directory))
+    counts: Counter[Outcome] = Counter()
+    async with (
+        app.open_stores(settings) as stores,
+        app.open_recognition(settings, stores) as recognition,
+    ):
+        enroller = app.enroller(stores, recognition)
+        with progress(total) as bar:
+            async for it in enrol_folder(directory, stores.org, enroller):
+                counts[it.outcome] += 1
+                bar.at(counts.total(), it.person)
+                if as_json:
+                    say(
+                        {
+                            "person": it.person,
+                            "photo": str(it.photo),
+                            "outcome": it.outcome.value,
+                            "why": it.why,
+                        }
+                    )
+                elif it.why:
+                    note(f"refused {it.why}")
+    note(", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome))
+    if counts[Outcome.REFUSED] == total:
+        raise SystemExit(1)
+
+
+@person.command("list")
+@as_json
+@command
+async def list_(settings: Settings, as_json: bool) -> None:
+    """Show who is enrolled."""
+    async with app.open_stores(settings) as stores:
+        people = await stores.people.all(stores.org)
+    if as_json:
+        for it in people:
+            say({"id": to_ruuid(it.id), "name": it.name, "photos": it.matchmakers})
+    else:
+        table(
+            ["name", "photos", "id"], [[it.name, it.matchmakers, to_ruuid(it.id)] for it in people]
+        )
+
+
+@person.command()
+@click.argument("name")
+@command
+async def forget(settings: Settings, name: str) -> None:
+    """Erase NAME: person, photos and templates; their past events stay, without a name."""
+    async with app.open_stores(settings) as stores:
+        found = await stores.people.named(stores.org, name)
+        keys = await stores.people.forget(stores.org, found.id)
+        await stores.blobs.delete(keys)
+    note(f"forgot {name!r}: {len(keys)} pictures erased")

@@ -1,0 +1,69 @@
+"""facewatch replay"""
+
+from datetime import UTC, datetime
+from functools import partial
+from pathlib import Path
+
+import click
+
+from facewatch import app
+from facewatch.cli.events import FinishedEvents, show
+from facewatch.cli.options import as_json, command
+from facewatch.cli.output import Bar, note, progress, say
+from facewatch.ports import Frame
+from facewatch.settings import Settings
+from facewatch.stream.files import duration_s
+
+
+@click.command()
+@click.argument("videos", nargs=-1, required=True, type=click.Path(path_type=Path))
+@click.option("--camera", required=True, help="Whose video it is; made where there is none.")
+@click.option(
+    "--start",
+    type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]),
+    help="When the video begins, UTC; default: as the file says.",
+)
+@as_json
+@command
+async def replay(
+    settings: Settings, videos: tuple[Path, ...], camera: str, start: datetime | None, as_json: bool
+) -> None:
+    """Run VIDEO... through recognition as if CAMERA had seen it; every sampled frame counts."""
+    began = start.replace(tzinfo=UTC) if start else None
+    async with (
+        app.open_stores(settings) as stores,
+        app.open_recognition(settings, stores) as recognition,
+    ):
+        people = {it.id: it.name for it in await stores.people.all(stores.org)}
+        target = await app.camera_named(stores, camera)
+        events = FinishedEvents(people, {target.id: camera}, say if as_json else lambda _: None)
+        waiting = 0
+        for video in videos:
+            with progress(duration_s(video)) as bar:
+                waiting = await app.replay(
+                    settings,
+                    stores,
+                    recognition,
+                    video,
+                    target,
+                    start=began,
+                    seen=partial(_draw, bar, video.name),
+                    written=events.written,
+                )
+            events.end()
+    _sum_up(events, len(videos), waiting, as_json)
+
+
+def _draw(bar: Bar, name: str, frame: Frame) -> None:
+    bar.at(frame.t_s, name)
+
+
+def _sum_up(events: FinishedEvents, videos: int, waiting: int, as_json: bool) -> None:
+    if not as_json:
+        show(events.lines)
+    named = sum(line["person"] is not None for line in events.lines)
+    note(f"{len(events.lines)} events, {named} named, from {videos} videos")
+    if waiting:
+        note(
+            f"{waiting} event versions wait in the spool for a store; the next start delivers them"
+        )

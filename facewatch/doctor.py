@@ -1,0 +1,220 @@
+"""Is everything here that facewatch needs, and does it work?"""
+
+import asyncio
+import importlib.metadata
+import os
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeAlias
+
+from facewatch import app
+from facewatch.domain.cameras import CameraState
+from facewatch.errors import FacewatchError, HomeUnusable
+from facewatch.settings import Settings
+from facewatch.vision import registry
+from facewatch.vision.fetch import verify
+
+_ONE_FOLDER = {
+    "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
+    "cv2": (
+        "opencv-python",
+        "opencv-python-headless",
+        "opencv-contrib-python",
+        "opencv-contrib-python-headless",
+    ),
+}
+"""Distributions that unpack into the same folder: the last one installed overwrites the others."""
+
+_LEAST_FREE_GIB = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """What one check found; *remedy* says what to do when it is not well."""
+
+    check: str
+    well: bool
+    detail: str
+    remedy: str = ""
+
+
+Check: TypeAlias = Callable[[Settings], Awaitable[str]]
+
+
+class _Ill(FacewatchError):
+    """A check found something that has to be put right."""
+
+
+async def examine(settings: Settings) -> AsyncIterator[Finding]:
+    """Every check in turn; one that fails does not stop the others."""
+    for name, check in _CHECKS.items():
+        try:
+            yield Finding(name, True, await check(settings))
+        except FacewatchError as error:
+            yield Finding(name, False, error.what, error.remedy)
+    async with AsyncExitStack() as stack:
+        try:
+            stores = await stack.enter_async_context(app.open_stores(settings))
+        except FacewatchError as error:
+            yield Finding("database", False, error.what, error.remedy)
+            return
+        for name, look in _STORE_CHECKS.items():
+            try:
+                yield Finding(name, True, await look(settings, stores))
+            except FacewatchError as error:
+                yield Finding(name, False, error.what, error.remedy)
+
+
+async def _python(_: Settings) -> str:
+    return f"{sys.version.split()[0]} at {sys.executable}"
+
+
+async def _installs(_: Settings) -> str:
+    found = {_distribution_name(it) for it in importlib.metadata.distributions()}
+    said = []
+    for module, rivals in _ONE_FOLDER.items():
+        here = sorted(found & set(rivals))
+        if len(here) != 1:
+            raise _Ill(
+                f"{module} comes from {len(here)} packages: {', '.join(here) or 'none'}",
+                f"keep exactly one of {', '.join(rivals)}: uninstall all, then install that one",
+            )
+        said.append(f"{here[0]} {importlib.metadata.version(here[0])}")
+    return ", ".join(said)
+
+
+def _distribution_name(distribution: importlib.metadata.Distribution) -> str:
+    return (distribution.metadata["Name"] or "").lower().replace("_", "-")
+
+
+async def _opencv(_: Settings) -> str:
+    run = await asyncio.to_thread(
+        subprocess.run,
+        [sys.executable, "-c", "import cv2; print(cv2.__version__)"],
+        capture_output=True,
+        text=True,
+    )
+    if run.returncode == 0:
+        return run.stdout.strip()
+    said = run.stderr.strip().splitlines()[-1:] or ["no reason given"]
+    remedy = "install opencv-python-headless in place of what is there"
+    if "libGL" in said[0]:
+        remedy += ", or the system's libGL (Debian: apt-get install libgl1)"
+    raise _Ill(f"cv2 does not import: {said[0]}", remedy)
+
+
+async def _home(settings: Settings) -> str:
+    home = settings.home_path
+    try:
+        home.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=home):
+            free_gib = shutil.disk_usage(home).free / 2**30
+    except OSError as error:
+        raise HomeUnusable(
+            f"{home} cannot be written: {error.strerror}",
+            "choose another with --home or FACEWATCH_HOME, or change its owner",
+        ) from None
+    if free_gib < _LEAST_FREE_GIB:
+        raise _Ill(f"{home} has {free_gib:.1f} GiB free", f"free {_LEAST_FREE_GIB:.0f} GiB there")
+    return f"{home}, {free_gib:.0f} GiB free"
+
+
+async def _models(settings: Settings) -> str:
+    names = (settings.models.detector, settings.models.embedder)
+    for name in names:
+        await asyncio.to_thread(verify, registry.card(name), settings.model_directory)
+    return f"{' and '.join(names)} verified in {settings.model_directory}"
+
+
+async def _engine(settings: Settings) -> str:
+    start = time.perf_counter()
+    engine = await asyncio.to_thread(app.warm_engine, settings)
+    took = time.perf_counter() - start
+    return (
+        f"runs on {', '.join(app.providers(settings))}, {engine.dimensions}-d, warm in {took:.1f} s"
+    )
+
+
+async def _port(settings: Settings) -> str:
+    host, port = settings.http.host, settings.http.port
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind((host, port))
+        except OSError as error:
+            if await asyncio.to_thread(_is_ours, host, port):
+                return f"{host}:{port} is answered by a running facewatch"
+            raise _Ill(
+                f"{host}:{port} cannot be listened on: {os.strerror(error.errno or 0)}",
+                "stop what listens there, or choose another http.port",
+            ) from None
+    return f"{host}:{port} is free"
+
+
+def _is_ours(host: str, port: int) -> bool:
+    try:
+        with socket.create_connection((host, port), timeout=2) as talk:
+            talk.sendall(b"GET /healthz HTTP/1.0\r\n\r\n")
+            return b'"alive"' in talk.recv(4096)
+    except OSError:
+        return False
+
+
+async def _database(settings: Settings, stores: app.Stores) -> str:
+    kind = "given by database_url" if settings.database_url.get_secret_value() else "embedded"
+    return f"{kind}, migration {await stores.database.schema_version()}"
+
+
+async def _objects(settings: Settings, stores: app.Stores) -> str:
+    key, body = f"doctor/{os.getpid()}", os.urandom(64)
+    await stores.blobs.put(key, body, "application/octet-stream")
+    try:
+        if await stores.blobs.get(key) != body:
+            raise _Ill("the object store gave back other bytes", "check what stands behind it")
+    finally:
+        await stores.blobs.delete([key])
+    return f"wrote, read and deleted at {settings.objects.url or settings.home_path / 'objects'}"
+
+
+async def _spool(settings: Settings, _: app.Stores) -> str:
+    path = settings.home_path / "spool"
+    return f"{await asyncio.to_thread(_size, path) / 2**20:.1f} MiB in {path}"
+
+
+def _size(folder: Path) -> int:
+    return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
+
+
+async def _cameras(_: Settings, stores: app.Stores) -> str:
+    cameras = {it.id: it for it in await stores.cameras.all(stores.org) if it.url}
+    statuses = [it for it in await stores.statuses.all(stores.org) if it.camera in cameras]
+    ill = [it for it in statuses if it.state in (CameraState.REFUSED, CameraState.GONE)]
+    if ill:
+        said = "; ".join(f"{cameras[it.camera].name} is {it.state}: {it.reason}" for it in ill)
+        raise _Ill(said, "try `facewatch camera probe NAME`")
+    return f"{len(cameras)} configured, {len(statuses)} reported on"
+
+
+_CHECKS: dict[str, Check] = {
+    "python": _python,
+    "packages": _installs,
+    "opencv": _opencv,
+    "home": _home,
+    "models": _models,
+    "engine": _engine,
+    "http port": _port,
+}
+_STORE_CHECKS: dict[str, Callable[[Settings, app.Stores], Awaitable[str]]] = {
+    "database": _database,
+    "object store": _objects,
+    "spool": _spool,
+    "cameras": _cameras,
+}
