@@ -28,10 +28,14 @@ def number_in(pixels: Pixels) -> int:
     return sum(1 << bit for bit, column in enumerate(columns) if column.mean() > 125)
 
 
-def shifted(source: Path, target: Path, by_s: float, **options: str) -> Path:
-    """*source* with every timestamp *by_s* later."""
+def shifted(
+    source: Path, target: Path, by_s: float, *, created: str | None = None, **options: str
+) -> Path:
+    """*source* with every timestamp *by_s* later, and perhaps a creation time."""
     with av.open(str(source)) as old, av.open(str(target), "w", options=options) as new:
         stream = old.streams.video[0]
+        if created:
+            new.metadata["creation_time"] = created
         copy = new.add_stream_from_template(stream)
         for packet in old.demux(stream):
             if packet.dts is None or packet.pts is None or stream.time_base is None:

@@ -22,6 +22,9 @@ log = logging.getLogger(__name__)
 _FREE_CLOCKS: Final = {"mpegts", "mpeg"}
 """Containers whose timestamps start anywhere; in all others the recording starts at 0."""
 
+_MICROSECONDS: Final = 1_000_000
+"""libav's unit for whole containers, in a second."""
+
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 """Creation times before this come from recorders whose clock was never set."""
 
@@ -122,6 +125,18 @@ def recorded_start(path: Path) -> tuple[datetime, TimeSource]:
     """
     with _opened(path) as container:
         return _recorded_start(container, path)
+
+
+def duration_s(path: Path) -> float | None:
+    """The `t_s` at which the video ends, as far as its container tells.
+
+    Raises:
+        UnreadableStream: it is not a video, or cannot be opened.
+    """
+    with _opened(path) as container:
+        if container.duration is None:
+            return None
+        return ((container.start_time or 0) + container.duration) / _MICROSECONDS
 
 
 def _recorded_start(container: InputContainer, path: Path) -> tuple[datetime, TimeSource]:
