@@ -58,6 +58,9 @@ class NoBlobs:
     async def delete(self, keys: Sequence[str]) -> None:
         raise NotImplementedError
 
+    async def ready(self) -> str:
+        return "empty"
+
 
 class Failing:
     """An event log that fails in a way of its own."""

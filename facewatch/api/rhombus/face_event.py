@@ -10,16 +10,13 @@ from facewatch.ports import ApiKey
 
 async def get_face_event(deps: Deps, caller: ApiKey, message: GetFaceEventIn) -> GetFaceEventOut:
     """One event, by ``eventUuid``."""
-    event = await deps.events.get(caller.org, _event_id(message.event_uuid))
-    return GetFaceEventOut(face_event=FaceEventOut.of(event))
-
-
-def _event_id(text: str | None) -> EventId:
-    """The id that *text* spells; what spells none is the id of no event."""
     try:
-        return EventId(from_ruuid(text or ""))
-    except ValueError as error:
-        raise NotFound(f"eventUuid is {error}", "take the uuid of a face event") from error
+        event_id = EventId(from_ruuid(message.event_uuid or ""))
+        event = await deps.events.get(caller.org, event_id)
+    except (ValueError, NotFound):
+        # What spells no UUID is the id of no event: a caller cannot tell the two apart.
+        raise NotFound("there is no face event with this eventUuid", "check the id") from None
+    return GetFaceEventOut(face_event=FaceEventOut.of(event))
 
 
 _BASE = "/api/faceRecognition/faceEvent"
