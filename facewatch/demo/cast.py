@@ -1,8 +1,8 @@
 """Who appears in the demo, and whose photographs these are.
 
 All were taken by employees of the United States' government in the course of their duty, which
-puts them in the public domain there. None is kept in this repository: they come with packages of
-the registry, from where `photos` takes them.
+puts them in the public domain there; NOTICE says what the White House asks beside. None is kept in
+this repository: they come with packages of the registry, from where `photos` takes them.
 """
 
 from dataclasses import dataclass
@@ -23,7 +23,7 @@ class Photo:
         platform: Of the wheel; empty for a source archive.
         member: The end of the photograph's path in the archive.
         sha256: Of the photograph.
-        credit: Whose it is, what it shows, and under which terms.
+        credit: Whom it shows and whose it is.
     """
 
     file: str
@@ -49,14 +49,7 @@ class Figure:
     outline: Points
 
 
-_WHITE_HOUSE = (
-    "Official White House Photo by Pete Souza, public domain in the US as a work of its federal "
-    "government (17 U.S.C. 105). The White House asks that its photographs be neither manipulated "
-    "nor used in a way that suggests its approval; none is suggested here."
-)
-
-
-def _obama(file: str, sha256: str, shows: str) -> Photo:
+def _obama(file: str, sha256: str, day: str) -> Photo:
     return Photo(
         file=file,
         package="face-recognition==1.3.0",
@@ -64,19 +57,19 @@ def _obama(file: str, sha256: str, shows: str) -> Photo:
         platform="",
         member=f"tests/test_images/{file}",
         sha256=sha256,
-        credit=f"Barack Obama, {shows}. {_WHITE_HOUSE}",
+        credit=f"Barack Obama, {day}: official White House photo by Pete Souza",
     )
 
 
 OBAMA_2012 = _obama(
     "obama.jpg",
     "0930e3aa8cae5920329c0c8cbc6a2ab70f47b0e67b432875beaa95cbf7e741f6",
-    "Oval Office, 6 December 2012",
+    "6 December 2012",
 )
 OBAMA_2010 = _obama(
     "obama3.jpg",
     "76ac6bf97c36dc2da0ad16a537d6a5ac1b10f48d49aac29a0cca9a17cdbc3ca3",
-    "Blue Room of the White House, 10 May 2010",
+    "10 May 2010",
 )
 HOPPER = Photo(
     file="grace_hopper.jpg",
@@ -85,10 +78,7 @@ HOPPER = Photo(
     platform="manylinux2014_x86_64",
     member="mpl-data/sample_data/grace_hopper.jpg",
     sha256="a8ca6d734765703b09728ab47fe59f473d93ae3967fc24c7c0288c3c7adb7130",
-    credit=(
-        "Grace Hopper, portrait as Commodore, about 1984. US Navy, public domain "
-        "(https://commons.wikimedia.org/wiki/File:Grace_Hopper.jpg, named in the file itself)."
-    ),
+    credit="Grace Hopper: US Navy, https://commons.wikimedia.org/wiki/File:Grace_Hopper.jpg",
 )
 COLLINS = Photo(
     file="astronaut.png",
@@ -97,10 +87,7 @@ COLLINS = Photo(
     platform="manylinux_2_28_x86_64",
     member="skimage/data/astronaut.png",
     sha256="88431cd9653ccd539741b555fb0a46b61558b301d4110412b5bc28b5e3ea6cb5",
-    credit=(
-        "Eileen Collins, portrait as astronaut. NASA, public domain, no known restrictions "
-        "(https://flic.kr/p/r9qvLn, NASA Great Images)."
-    ),
+    credit="Eileen Collins: NASA, https://flic.kr/p/r9qvLn",
 )
 
 PHOTOS = (OBAMA_2012, OBAMA_2010, HOPPER, COLLINS)

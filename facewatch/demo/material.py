@@ -19,6 +19,7 @@ from facewatch.stream.encode import encode_video
 from facewatch.vision.pictures import decode
 
 _KEY_PICTURE_EVERY_S = 2
+_TERMS = "All are works of the US federal government, public domain there: see NOTICE"
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +59,7 @@ def prepare(home: Path, progress: Progress, rooms: Sequence[Room] = ROOMS) -> De
     return DemoMaterial(
         enrolment={name: (folder / photo.file,) for name, photo in ENROLLED.items()},
         cameras=cameras,
-        credits="\n".join(photo.credit for photo in PHOTOS),
+        credits="\n".join([*(photo.credit for photo in PHOTOS), _TERMS]),
     )
 
 
