@@ -1,0 +1,306 @@
+"""The object store: a local directory, or S3 and what speaks its protocol."""
+
+import asyncio
+import os
+import re
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from typing import Any, Protocol, TypeVar
+from urllib.parse import urlsplit
+
+import boto3
+import botocore.exceptions
+from botocore.config import Config
+
+from facewatch import ports
+from facewatch.domain.urls import redact
+from facewatch.errors import InvalidSettings, NotFound, ObjectStoreUnavailable
+
+Answer = TypeVar("Answer")
+
+_SEGMENT = re.compile(r"[A-Za-z0-9_=-][A-Za-z0-9._=-]*")
+_LONGEST_KEY = 512
+_AT_ONCE = 16
+_DELETE_AT_ONCE = 1000
+_LEAST_FREE_BYTES = 100 << 20
+
+
+class ObjectStore(ports.Blobs, Protocol):
+    """`ports.Blobs`, and whether it can be used at this moment."""
+
+    async def ready(self) -> str:
+        """Where it is and how it is, in words for `/readyz`.
+
+        Raises:
+            ObjectStoreUnavailable: it cannot be used.
+        """
+        ...
+
+
+def open_blobs(url: str, endpoint: str = "", region: str = "") -> ObjectStore:
+    """The store at *url*: ``s3://bucket/prefix``, or a directory.
+
+    Raises:
+        InvalidSettings: *url* is neither.
+    """
+    if "://" not in url:
+        return LocalBlobs(Path(url))
+    parts = urlsplit(url)
+    if parts.scheme != "s3" or not parts.netloc:
+        raise InvalidSettings(
+            f"objects.url {redact(url)!r} is no object store",
+            "use s3://bucket/prefix or a directory",
+        )
+    return S3Blobs(parts.netloc, parts.path.strip("/"), endpoint=endpoint, region=region)
+
+
+class LocalBlobs:
+    """Objects as files below *root*; a reader never sees half of one."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:
+        """Durable when it returns; the same key again replaces."""
+        await self.put_all({key: body})
+
+    async def put_all(self, bodies: Mapping[str, bytes]) -> None:
+        """Many at once, which share the cost of reaching the disk.
+
+        Raises:
+            ObjectStoreUnavailable: the directory cannot be written.
+        """
+        with _disk(self._root):
+            await asyncio.to_thread(self._put_all, bodies)
+
+    def _put_all(self, bodies: Mapping[str, bytes]) -> None:
+        folders = set()
+        with ThreadPoolExecutor(min(_AT_ONCE, len(bodies) or 1)) as threads:
+            # fsyncs that run side by side end in one commit of the file system's journal
+            for folder in threads.map(lambda item: self._put(*item), bodies.items()):
+                folders |= folder
+            list(threads.map(_sync, folders))
+
+    def _put(self, key: str, body: bytes) -> set[Path]:
+        """The folders whose entries changed."""
+        file = self._file(key)
+        changed = {file.parent}
+        while not file.parent.exists():
+            changed |= {parent for parent in file.parents if not parent.exists()}
+            file.parent.mkdir(parents=True, exist_ok=True)
+            changed |= {folder.parent for folder in changed if folder != self._root}
+        with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as draft:
+            try:
+                draft.write(body)
+                draft.flush()
+                os.fsync(draft.fileno())
+                os.chmod(draft.name, 0o640)
+                os.replace(draft.name, file)
+            except BaseException:
+                os.unlink(draft.name)
+                raise
+        return changed
+
+    async def get(self, key: str) -> bytes:
+        """
+        Raises:
+            NotFound: no object has this key.
+            ObjectStoreUnavailable: the directory cannot be read.
+        """
+        try:
+            file = self._file(key)
+        except ValueError:
+            raise NotFound("there is no object with this key") from None
+        with _disk(self._root):
+            try:
+                return await asyncio.to_thread(file.read_bytes)
+            except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
+                raise NotFound(f"there is no object {key}") from None
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Gone when it returns; a key that is not there is no error."""
+        with _disk(self._root):
+            await asyncio.to_thread(self._delete, keys)
+
+    def _delete(self, keys: Sequence[str]) -> None:
+        for file in map(self._file, keys):
+            with suppress(FileNotFoundError, NotADirectoryError):
+                file.unlink()
+            for folder in file.parents:
+                if folder == self._root:
+                    break
+                try:
+                    folder.rmdir()
+                except OSError:  # not empty, or gone
+                    break
+
+    async def ready(self) -> str:
+        """
+        Raises:
+            ObjectStoreUnavailable: the directory cannot be written, or the disk is nearly full.
+        """
+        with _disk(self._root):
+            free = await asyncio.to_thread(self._free_bytes)
+        if free < _LEAST_FREE_BYTES:
+            raise ObjectStoreUnavailable(
+                f"the disk of {self._root} has {free >> 20} MiB left", "make room on it"
+            )
+        return f"{self._root}, {free >> 30} GiB free"
+
+    def _free_bytes(self) -> int:
+        self._root.mkdir(parents=True, exist_ok=True)
+        with NamedTemporaryFile(dir=self._root):
+            return shutil.disk_usage(self._root).free
+
+    def _file(self, key: str) -> Path:
+        """
+        Raises:
+            ValueError: *key* is none of ours, or leads out of the root.
+        """
+        parts = key.split("/")
+        if len(key) > _LONGEST_KEY or not all(_SEGMENT.fullmatch(part) for part in parts):
+            raise ValueError(f"not an object key: {key[:80]!r}")
+        return self._root.joinpath(*parts)
+
+
+@contextmanager
+def _disk(root: Path) -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        raise ObjectStoreUnavailable(
+            f"the object directory {root} cannot be used: {error.strerror or error}",
+            "make it writable and its disk not full, or set objects.url",
+        ) from error
+
+
+def _sync(folder: Path) -> None:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+class S3Blobs:
+    """Objects in a bucket, below *prefix*.
+
+    Credentials come from boto3's own chain (environment, ~/.aws, instance role) unless given.
+    """
+
+    def __init__(
+        self,
+        bucket: str,
+        prefix: str = "",
+        *,
+        endpoint: str = "",
+        region: str = "",
+        credentials: tuple[str, str] | None = None,
+    ) -> None:
+        self._bucket = bucket
+        self._prefix = f"{prefix}/" if prefix else ""
+        self._where = f"s3://{bucket}/{prefix}" + (f" at {redact(endpoint)}" if endpoint else "")
+        access_key, secret_key = credentials or (None, None)
+        self._client = boto3.session.Session().client(
+            "s3",
+            endpoint_url=endpoint or None,
+            region_name=region or None,
+            aws_access_key_id=access_key,
+            aws_secret_access_key=secret_key,
+            config=Config(
+                connect_timeout=5,
+                read_timeout=20,
+                retries={"mode": "standard", "max_attempts": 3},
+                max_pool_connections=_AT_ONCE,
+                # servers that are not Amazon's know neither virtual hosts nor the new checksums
+                s3={"addressing_style": "path" if endpoint else "auto"},
+                request_checksum_calculation="when_required",
+                response_checksum_validation="when_required",
+            ),
+        )
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="s3")
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:
+        """Durable when it returns; the same key again replaces.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        await self._call(
+            self._client.put_object, Key=self._prefix + key, Body=body, ContentType=content_type
+        )
+
+    async def get(self, key: str) -> bytes:
+        """
+        Raises:
+            NotFound: no object has this key.
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+
+        def read(**where: str) -> bytes:
+            body: bytes = self._client.get_object(**where)["Body"].read()
+            return body
+
+        return await self._call(read, Key=self._prefix + key)
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Gone when it returns; a key that is not there is no error.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer, refuses us, or kept some.
+        """
+        for start in range(0, len(keys), _DELETE_AT_ONCE):
+            objects = [{"Key": self._prefix + k} for k in keys[start : start + _DELETE_AT_ONCE]]
+            answer = await self._call(
+                self._client.delete_objects, Delete={"Objects": objects, "Quiet": True}
+            )
+            if kept := answer.get("Errors"):
+                raise ObjectStoreUnavailable(
+                    f"{self._where} did not delete {len(kept)} objects: {kept[0].get('Code')}",
+                    "let the key delete objects",
+                )
+
+    async def ready(self) -> str:
+        """
+        Raises:
+            ObjectStoreUnavailable: no answer, no such bucket, or we may not use it.
+        """
+        await self._call(self._client.head_bucket)
+        return self._where
+
+    async def _call(self, method: Callable[..., Answer], **values: Any) -> Answer:
+        loop = asyncio.get_running_loop()
+        try:
+            return await loop.run_in_executor(
+                self._threads, lambda: method(Bucket=self._bucket, **values)
+            )
+        except botocore.exceptions.ClientError as error:
+            raise self._refusal(error) from error
+        except botocore.exceptions.NoCredentialsError as error:
+            raise ObjectStoreUnavailable(
+                f"there are no credentials for {self._where}",
+                "set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, or a profile",
+            ) from error
+        except (botocore.exceptions.BotoCoreError, OSError) as error:
+            raise ObjectStoreUnavailable(
+                f"the object store {self._where} does not answer: {redact(str(error))}",
+                "check objects.endpoint and that the server runs",
+            ) from error
+
+    def _refusal(self, error: botocore.exceptions.ClientError) -> NotFound | ObjectStoreUnavailable:
+        code = error.response.get("Error", {}).get("Code", "")
+        if code == "NoSuchKey":
+            return NotFound("there is no object with this key")
+        remedy = {
+            "NoSuchBucket": "make the bucket, or correct objects.url",
+            "404": "make the bucket, or correct objects.url",
+            "InvalidAccessKeyId": "check AWS_ACCESS_KEY_ID",
+            "SignatureDoesNotMatch": "check AWS_SECRET_ACCESS_KEY",
+            "AccessDenied": "let the key get, put and delete objects, and see the bucket",
+            "403": "check the key, and let it get, put and delete objects, and see the bucket",
+        }.get(code, "look at the object store's own log")
+        return ObjectStoreUnavailable(f"the object store {self._where} refused: {code}", remedy)

@@ -1,0 +1,101 @@
+"""Event records as text that any later version of facewatch can read.
+
+JSON by field names: a field that is added with a default keeps old records readable, one that is
+removed is passed over. Anything else raises `FORMAT`.
+"""
+
+import base64
+import json
+import types
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from datetime import datetime
+from enum import Enum
+from functools import cache
+from typing import Any, Union, get_args, get_origin, get_type_hints
+from uuid import UUID
+
+import numpy as np
+
+from facewatch.domain.events import EventRecord
+
+FORMAT = 1
+
+
+def packed(record: EventRecord) -> str:
+    """*record*, to the last bit."""
+    return json.dumps(_plain(record), ensure_ascii=False, separators=(",", ":"))
+
+
+def unpacked(text: str) -> EventRecord:
+    """The reverse of `packed`."""
+    record = _reader(EventRecord)(json.loads(text))
+    assert isinstance(record, EventRecord)
+    return record
+
+
+def _plain(value: Any) -> Any:
+    if is_dataclass(value):
+        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
+    if isinstance(value, np.ndarray):
+        array = np.ascontiguousarray(value)
+        return [array.dtype.str, array.shape, base64.b64encode(array.tobytes()).decode()]
+    if isinstance(value, np.generic):
+        return value.item()
+    if isinstance(value, Enum):
+        return value.value
+    if isinstance(value, UUID):
+        return str(value)
+    if isinstance(value, datetime):
+        return value.isoformat()
+    if isinstance(value, bytes):
+        return base64.b64encode(value).decode()
+    if isinstance(value, tuple):
+        return [_plain(item) for item in value]
+    return value
+
+
+@cache
+def _reader(kind: Any) -> Callable[[Any], Any]:
+    """What turns plain JSON into a *kind*."""
+    kind = getattr(kind, "__supertype__", kind)  # of a NewType
+    origin, arguments = get_origin(kind), get_args(kind)
+    if origin in (Union, types.UnionType):
+        (some,) = [a for a in arguments if a is not type(None)]
+        read = _reader(some)
+        return lambda plain: None if plain is None else read(plain)
+    if origin is tuple:
+        item = _reader(arguments[0])
+        if arguments[1] is not Ellipsis:
+            raise TypeError(f"only tuples of any length are kept, not {kind}")
+        return lambda plain: tuple(map(item, plain))
+    if origin is np.ndarray:
+        return _array
+    if is_dataclass(kind):
+        return _dataclass_reader(kind)
+    known: dict[Any, Callable[[Any], Any]] = {
+        datetime: datetime.fromisoformat,
+        bytes: base64.b64decode,
+        UUID: UUID,
+        float: float,
+    }
+    reader: Callable[[Any], Any] = known.get(kind, kind)
+    return reader
+
+
+def _dataclass_reader(kind: Any) -> Callable[[Any], Any]:
+    hints = get_type_hints(kind)
+    needed = {field.name for field in fields(kind) if field.default is MISSING}
+    readers = {field.name: _reader(hints[field.name]) for field in fields(kind)}
+
+    def read(plain: dict[str, Any]) -> Any:
+        return kind(
+            **{n: read(plain[n]) for n, read in readers.items() if n in plain or n in needed}
+        )
+
+    return read
+
+
+def _array(plain: tuple[str, list[int], str]) -> Any:
+    dtype, shape, body = plain
+    return np.frombuffer(base64.b64decode(body), np.dtype(dtype)).reshape(shape).copy()
