@@ -3,6 +3,7 @@
 import asyncio
 import errno
 import gzip
+import io
 import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
@@ -219,7 +220,7 @@ async def test_a_role_opens_its_own_doors_and_those_below() -> None:
 async def test_a_body_beyond_the_limit_is_refused_and_the_service_goes_on() -> None:
     async with service() as client:
         large = b'{"eventUuid":"' + b"A" * 10_000_000 + b'"}'
-        async with client.post(GET_EVENT, data=large) as answer:
+        async with client.post(GET_EVENT, data=io.BytesIO(large)) as answer:
             assert answer.status == 413
             assert set(await answer.json()) == {"error", "msg"}
         async with client.post(GET_EVENT, json=one_event()) as answer:

@@ -117,7 +117,6 @@ class FaceEventOut(Message):
 
     @classmethod
     def of(cls, event: FaceEvent) -> "FaceEventOut":
-        named = event.person is not None and event.person_name is not None
         matches = map(PersonMatchOut.of, event.candidates)
         return cls(
             detection_confidence=share(event.quality.score),
@@ -129,7 +128,7 @@ class FaceEventOut(Message):
             image_s3_key=event.frame_key or None,
             location_uuid=to_ruuid(event.location),
             org_uuid=to_ruuid(event.org),
-            person_uuid=to_ruuid(event.person) if named and event.person else None,
+            person_uuid=to_ruuid(event.person) if event.person and event.person_name else None,
             selected_person_match=PersonMatchOut.of(event.selected),
             sub_locations_hierarchy_key=".".join(map(to_ruuid, event.place)) or None,
             thumbnail_s3_key=event.thumbnail_key or None,
