@@ -4,6 +4,7 @@ SHELL := bash
 .DEFAULT_GOAL := help
 
 PYTHON ?= python3
+comma := ,
 ARGS ?=
 
 # cpu and gpu are builds of one module in one folder: a venv holds one of them.
@@ -39,7 +40,7 @@ check: .venv/installed-$(EXTRA)-test ## formatting, lint, types and floors
 
 .venv/installed-%-test: .venv/installed-%
 	@echo "installing the test tools into .venv"
-	@$(call pip_install,--editable '.[$*,test]')
+	@$(call pip_install,--editable '.[$*$(comma)test]')
 	@touch $@
 
 .venv/installed-%: pyproject.toml requirements/lock-%.txt
