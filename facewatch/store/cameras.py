@@ -59,6 +59,27 @@ class PostgresCameras:
                 f"there is a camera {camera.name!r} already", "choose another name, or remove it"
             ) from error
 
+    async def change(self, camera: Camera) -> None:
+        """Another URL, password, transport or place for a camera that stays the same.
+
+        Raises:
+            NotFound: the org has no such camera.
+        """
+        async with self._database.transaction() as work:
+            changed = await work.row(
+                "camera_change",
+                id=camera.id,
+                org=camera.org,
+                location=camera.location,
+                sub_location=camera.place[-1] if camera.place else None,
+                url=camera.url,
+                credentials=self._vault.sealed(camera.credentials),
+                transport=camera.transport,
+            )
+            if changed is None:
+                raise NotFound(f"there is no camera {camera.name!r}")
+            await work.fetch("ring", channel=CAMERAS, payload=str(camera.org))
+
     async def remove(self, org: OrgId, camera: CameraId) -> None:
         """Stops being watched; its events stay.
 

@@ -111,6 +111,7 @@ class SqliteSpool:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._arrived = asyncio.Event()
+        self._answered = asyncio.Event()
         self._connection = _connected(folder)
         self._level = _measured(self._connection, 0)
         self._alarmed_at = -_ALARM_S
@@ -141,6 +142,12 @@ class SqliteSpool:
     async def delivered(self, places: Sequence[int]) -> None:
         """Forget these: the stores have them."""
         await self._do(lambda connection: self._remove(connection, places))
+
+    async def drained(self) -> None:
+        """Wait until no event waits any more."""
+        while self._level.events:
+            self._answered.clear()
+            await self._answered.wait()
 
     @property
     def backlog(self) -> int:
@@ -224,6 +231,7 @@ class SqliteSpool:
 
     def _answer(self, answers: list[tuple["asyncio.Future[Any]", Any, Exception | None]]) -> None:
         self._arrived.set()
+        self._answered.set()
         for future, value, error in answers:
             if future.done():
                 continue  # its caller was cancelled

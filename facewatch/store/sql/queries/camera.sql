@@ -11,6 +11,13 @@ SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
 INSERT INTO camera (id, org, location, sub_location, name, url, credentials, transport)
 VALUES (:id, :org, :location, :sub_location, :name, :url, :credentials, :transport)
 
+-- name: camera_change
+UPDATE camera
+   SET location = :location, sub_location = :sub_location, url = :url, credentials = :credentials,
+       transport = :transport
+ WHERE id = :id AND org = :org AND removed_at IS NULL
+RETURNING id;
+
 -- name: camera_remove
 UPDATE camera SET removed_at = now()
  WHERE id = :id AND org = :org AND removed_at IS NULL
