@@ -53,7 +53,7 @@ class Quality:
 
     @property
     def overall(self) -> float:
-        """One number: a look is as good as its parts together, and no better than a bad one allows."""
+        """One number: as good as the parts together, and no better than a bad one allows."""
         parts = (self.size, self.sharpness, self.pose, self.exposure)
         return math.pow(math.prod(parts) * self.score, 0.2) * min(1.0, 2 * min(parts))
 
