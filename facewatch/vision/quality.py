@@ -4,6 +4,8 @@ The ramps were laid where SFace begins to lose people and where it has lost them
 that were blurred, shrunk, turned, darkened and burnt out: docs/decisions/0012-quality.md.
 """
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,6 +16,7 @@ _INNER = slice(20, 104)
 """The part of a 112 x 112 crop that is face and little background."""
 
 _BURNT = 247
+_ROUNDING = 0.15  # variance that whole grey levels add to fine detail, about twice
 _UPRIGHT_NOSE = 0.57  # of the way from eyes to mouth, in faces that look straight ahead
 
 
@@ -33,9 +36,9 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
     """Detail of 1 to 2 pixels against detail twice as coarse: neither light nor contrast counts."""
     soft = cv2.GaussianBlur(grey, (9, 9), 1.5)
     softer = cv2.GaussianBlur(soft, (15, 15), 2.6)  # 3.0 in all
-    fine = cv2.norm(grey, soft, cv2.NORM_L2)
-    coarse = cv2.norm(soft, softer, cv2.NORM_L2)
-    return _ramp(fine / max(1.0, coarse), 0.45, 0.85)
+    fine = cv2.norm(grey, soft, cv2.NORM_L2SQR) / grey.size - _ROUNDING
+    coarse = cv2.norm(soft, softer, cv2.NORM_L2SQR) / grey.size
+    return _ramp(math.sqrt(max(0.0, fine) / max(1e-3, coarse)), 0.45, 0.85)
 
 
 def _exposure(grey: NDArray[np.float32]) -> float:
