@@ -24,13 +24,14 @@ help: ## show this
 install: .venv/installed-$(EXTRA) ## make .venv with facewatch in it (the gpu build where there is an NVIDIA driver)
 
 demo: install ## watch three demo cameras; make demo ARGS="--seconds 60" hands arguments on
+	@$(BIN)/facewatch models fetch
 	@$(BIN)/facewatch demo $(ARGS)
 
 test: .venv/installed-$(EXTRA)-test ## run the tests; ARGS go to pytest
 	@for script in tests/oracle/make_*.sh; do \
 		echo "oracle: $$script"; PYTHON=$(CURDIR)/$(BIN)/python sh $$script; \
 	done
-	@$(BIN)/python -m pytest $(ARGS)
+	@env -u FACEWATCH_HOME $(BIN)/python -m pytest $(ARGS)
 
 check: .venv/installed-$(EXTRA)-test ## formatting, lint, types and floors
 	@$(BIN)/ruff format --check .

@@ -7,7 +7,6 @@ from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from pathlib import Path
 
 from facewatch.domain.faces import Detection
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id
@@ -64,7 +63,7 @@ class Enroller:
         loop = asyncio.get_running_loop()
         enrolment = await loop.run_in_executor(self.executor, self._look_at, name, photo)
         prefix = photo_prefix(org, enrolment.face, datetime.now(UTC))
-        suffix = Path(name).suffix.lower() or ".jpg"
+        suffix = mimetypes.guess_extension(enrolment.content_type) or ".bin"
         keys = PhotoKeys(f"{prefix}/photo{suffix}", f"{prefix}/thumbnail.jpg", f"{prefix}/crop.png")
         await self.blobs.put(keys.photo, photo, enrolment.content_type)
         await self.blobs.put(keys.thumbnail, enrolment.thumbnail, "image/jpeg")
