@@ -15,17 +15,21 @@ BITS = 8
 def counting_pictures(
     number: int, width: int = 320, height: int = 240, first: int = 0
 ) -> Iterator[Pixels]:
-    """Grey pictures with their own number in binary: light and dark columns, lowest bit left."""
+    """Pictures with their own number in binary: light and dark columns, lowest bit left.
+
+    Fine noise lies over them, so that key pictures are as large as a camera's.
+    """
+    noise = np.random.default_rng(1).integers(0, 50, (height, width, 3), np.uint8)
     for index in range(first, first + number):
         bits = [(index >> bit) & 1 for bit in range(BITS)]
-        row = np.repeat(np.array([200 if bit else 50 for bit in bits], np.uint8), width // BITS)
-        yield np.broadcast_to(row[None, :, None], (height, width, 3)).copy()
+        row = np.repeat(np.array([180 if bit else 30 for bit in bits], np.uint8), width // BITS)
+        yield row[None, :, None] + noise
 
 
 def number_in(pixels: Pixels) -> int:
     """Which of the `counting_pictures` this is."""
     columns = np.array_split(pixels.mean(axis=(0, 2)), BITS)
-    return sum(1 << bit for bit, column in enumerate(columns) if column.mean() > 125)
+    return sum(1 << bit for bit, column in enumerate(columns) if column.mean() > 130)
 
 
 def shifted(

@@ -64,7 +64,7 @@ class VideoReader:
                 return
             yield packet
 
-    def decoded(self, packet: "av.Packet[VideoStream] | None") -> list[VideoFrame]:
+    def decoded(self, packet: "av.Packet[VideoStream] | None") -> Iterator[VideoFrame]:
         """The frames that *packet* completes, or with None those that are held back.
 
         None of a packet that the decoder refuses: it is counted, and the next one may do.
@@ -73,9 +73,10 @@ class VideoReader:
             frames = self.stream.decode(packet)
         except av.FFmpegError:
             self.damaged += 1
-            return []
-        self.received += len(frames)
-        return frames
+            return
+        for frame in frames:
+            self.received += 1
+            yield frame
 
 
 class Timeline:

@@ -103,7 +103,7 @@ class RtspSource:
             self._reader = reader = VideoReader(container, repr(self))
             progress, progress_at = 0, time.monotonic()
             packets = reader.packets(stop)
-            while packet := self._next(packets):
+            while (packet := self._next(packets)) is not None:
                 yield reader, packet
                 now = time.monotonic()
                 if reader.received > progress:
