@@ -1,13 +1,21 @@
 """What several test files stand on: real models, real photographs."""
 
+import asyncio
 import os
+import secrets
+import tempfile
+from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
+import asyncpg
 import pytest
 
 from facewatch.demo import photos as registry_photos
 from facewatch.demo.cast import PHOTOS
 from facewatch.errors import DemoUnavailable
+from facewatch.store.database import Database, open_database
+from facewatch.store.embedded import embedded_postgres
+from facewatch.store.migrate import migrate
 from facewatch.vision import registry
 from facewatch.vision.fetch import fetch
 
@@ -32,3 +40,45 @@ def photos() -> Path:
     except DemoUnavailable as unreachable:
         pytest.skip(f"the package registry cannot be reached: {unreachable}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[str]:
+    """The DSN of a Postgres of our own, with a migrated database named template."""
+    with (
+        tempfile.TemporaryDirectory(prefix="fw-test-", dir="/tmp") as home,
+        asyncio.Runner() as run,
+    ):
+        os.chmod(home, 0o755)  # as root, Postgres runs as a user that has to enter it
+        server = embedded_postgres(Path(home))
+        dsn = run.run(server.__aenter__())
+        try:
+            run.run(_statement(dsn, "CREATE DATABASE template"))
+            run.run(migrate(dsn.replace("/facewatch?", "/template?")))
+            yield dsn
+        finally:
+            run.run(server.__aexit__(None, None, None))
+
+
+@pytest.fixture
+async def dsn(postgres: str) -> AsyncIterator[str]:
+    """The DSN of a fresh, migrated database."""
+    name = f"test_{secrets.token_hex(6)}"
+    await _statement(postgres, f"CREATE DATABASE {name} TEMPLATE template")
+    yield postgres.replace("/facewatch?", f"/{name}?")
+    await _statement(postgres, f"DROP DATABASE {name} WITH (FORCE)")
+
+
+@pytest.fixture
+async def database(dsn: str) -> AsyncIterator[Database]:
+    """A fresh, migrated database."""
+    async with open_database(dsn) as database:
+        yield database
+
+
+async def _statement(dsn: str, sql: str) -> None:
+    connection = await asyncpg.connect(dsn)
+    try:
+        await connection.execute(sql)
+    finally:
+        await connection.close()

@@ -1,6 +1,7 @@
 """Cameras and how they are, in Postgres."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import asyncpg
 
@@ -42,17 +43,7 @@ class PostgresCameras:
         """
         try:
             async with self._database.transaction() as work:
-                await work.fetch(
-                    "camera_add",
-                    id=camera.id,
-                    org=camera.org,
-                    location=camera.location,
-                    sub_location=camera.place[-1] if camera.place else None,
-                    name=camera.name,
-                    url=camera.url,
-                    credentials=self._vault.sealed(camera.credentials),
-                    transport=camera.transport,
-                )
+                await work.fetch("camera_add", **self._values(camera))
                 await work.fetch("ring", channel=CAMERAS, payload=str(camera.org))
         except asyncpg.UniqueViolationError as error:
             raise AlreadyExists(
@@ -66,17 +57,7 @@ class PostgresCameras:
             NotFound: the org has no such camera.
         """
         async with self._database.transaction() as work:
-            changed = await work.row(
-                "camera_change",
-                id=camera.id,
-                org=camera.org,
-                location=camera.location,
-                sub_location=camera.place[-1] if camera.place else None,
-                url=camera.url,
-                credentials=self._vault.sealed(camera.credentials),
-                transport=camera.transport,
-            )
-            if changed is None:
+            if await work.row("camera_change", **self._values(camera)) is None:
                 raise NotFound(f"there is no camera {camera.name!r}")
             await work.fetch("ring", channel=CAMERAS, payload=str(camera.org))
 
@@ -90,6 +71,18 @@ class PostgresCameras:
             if await work.row("camera_remove", org=org, id=camera) is None:
                 raise NotFound(f"there is no camera {camera}")
             await work.fetch("ring", channel=CAMERAS, payload=str(org))
+
+    def _values(self, camera: Camera) -> dict[str, Any]:
+        return {
+            "id": camera.id,
+            "org": camera.org,
+            "location": camera.location,
+            "sub_location": camera.place[-1] if camera.place else None,
+            "name": camera.name,
+            "url": camera.url,
+            "credentials": self._vault.sealed(camera.credentials),
+            "transport": camera.transport,
+        }
 
     def _camera(self, row: Row) -> Camera:
         return Camera(

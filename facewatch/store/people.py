@@ -64,10 +64,10 @@ class PostgresPeople:
             "register_model", name=enrolment.model, dimensions=len(enrolment.template)
         )
         assert model is not None
-        face = FaceId(new_id())
+        face = enrolment.face
         async with self._database.transaction() as work:
             await _lock(work, org, person)
-            await _put_photo(work, org, person, face, enrolment, keys)
+            await _put_photo(work, org, person, enrolment, keys)
             await work.fetch(
                 "template_add",
                 face=face,
@@ -134,7 +134,7 @@ async def _next_revision(work: Work, org: OrgId) -> int:
 
 
 async def _put_photo(
-    work: Work, org: OrgId, person: PersonId, face: FaceId, enrolment: Enrolment, keys: PhotoKeys
+    work: Work, org: OrgId, person: PersonId, enrolment: Enrolment, keys: PhotoKeys
 ) -> None:
     asset = AssetId(new_id())
     await work.fetch(
@@ -152,7 +152,7 @@ async def _put_photo(
     left, top, right, bottom = enrolment.detection.box.rounded()
     await work.fetch(
         "enrolled_face_add",
-        id=face,
+        id=enrolment.face,
         org=org,
         asset=asset,
         box_left=left,

@@ -296,7 +296,9 @@ BEGIN
         RETURN;
     END IF;
     PERFORM pg_advisory_xact_lock(hashtext('facewatch.month'));
-    IF to_regclass(part) IS NOT NULL THEN
+    -- not to_regclass: it would answer from a cache that was filled before the wait
+    IF EXISTS (SELECT FROM pg_class
+                WHERE relname = part AND relnamespace = current_schema()::regnamespace) THEN
         RETURN;
     END IF;
     EXECUTE format('CREATE TABLE %I (LIKE face_event INCLUDING DEFAULTS INCLUDING CONSTRAINTS)', part);

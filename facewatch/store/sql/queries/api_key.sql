@@ -1,20 +1,20 @@
 -- name: api_key_create
 INSERT INTO api_key (id, org, name, role, hash)
 VALUES (:id, :org, :name, :role, :hash)
-RETURNING id, org, name, role, created_at, expires_at, revoked_at
+RETURNING id, org, name, role, created_at, expires_at, revoked_at;
 
 -- name: api_key_by_hash
 SELECT id, org, name, role, created_at, expires_at, revoked_at
   FROM api_key
- WHERE hash = :hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now())
+ WHERE hash = :hash AND revoked_at IS NULL AND (expires_at IS NULL OR expires_at > now());
 
 -- name: api_keys
 SELECT id, org, name, role, created_at, expires_at, revoked_at
   FROM api_key
  WHERE org = :org
- ORDER BY id
+ ORDER BY id;
 
 -- name: api_key_revoke
 UPDATE api_key SET revoked_at = coalesce(revoked_at, now())
  WHERE id = :id AND org = :org
-RETURNING id
+RETURNING id;

@@ -5,23 +5,23 @@ SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
  WHERE c.removed_at IS NULL
    AND (:org::uuid IS NULL OR c.org = :org)
    AND (:name::text IS NULL OR c.name = :name)
- ORDER BY c.name, c.id
+ ORDER BY c.name, c.id;
 
 -- name: camera_add
 INSERT INTO camera (id, org, location, sub_location, name, url, credentials, transport)
-VALUES (:id, :org, :location, :sub_location, :name, :url, :credentials, :transport)
+VALUES (:id, :org, :location, :sub_location, :name, :url, :credentials, :transport);
 
 -- name: camera_change
 UPDATE camera
-   SET location = :location, sub_location = :sub_location, url = :url, credentials = :credentials,
-       transport = :transport
+   SET location = :location, sub_location = :sub_location, name = :name, url = :url,
+       credentials = :credentials, transport = :transport
  WHERE id = :id AND org = :org AND removed_at IS NULL
 RETURNING id;
 
 -- name: camera_remove
 UPDATE camera SET removed_at = now()
  WHERE id = :id AND org = :org AND removed_at IS NULL
-RETURNING id
+RETURNING id;
 
 -- name: camera_statuses_report
 -- A camera that was deleted meanwhile is passed over.
@@ -33,11 +33,11 @@ SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since
   JOIN camera c ON c.id = s.camera
     ON CONFLICT (camera) DO UPDATE
    SET state = EXCLUDED.state, reason = EXCLUDED.reason, fps = EXCLUDED.fps,
-       last_frame_at = EXCLUDED.last_frame_at, since = EXCLUDED.since, reported_at = now()
+       last_frame_at = EXCLUDED.last_frame_at, since = EXCLUDED.since, reported_at = now();
 
 -- name: camera_statuses
 SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since
   FROM camera_status s
   JOIN camera c ON c.id = s.camera
  WHERE c.org = :org AND c.removed_at IS NULL
- ORDER BY c.name, c.id
+ ORDER BY c.name, c.id;

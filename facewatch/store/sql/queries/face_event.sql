@@ -1,11 +1,11 @@
 -- name: make_months
-SELECT make_month(m) FROM unnest(:moments::timestamptz[]) AS m
+SELECT make_month(m) FROM unnest(:moments::timestamptz[]) AS m;
 
 -- name: event_cameras
 SELECT c.id, c.org, l.time_zone, sub_locations(c.sub_location) AS place
   FROM camera c
   JOIN location l ON l.id = c.location
- WHERE c.id = ANY(:cameras::uuid[])
+ WHERE c.id = ANY(:cameras::uuid[]);
 
 -- name: event_people
 -- Locked so that nobody is forgotten or merged between here and the write.
@@ -13,7 +13,7 @@ SELECT p.id, coalesce(p.merged_into, p.id) AS stands_for, p.org, p.erased_at IS 
   FROM person p
  WHERE p.id = ANY(:people::uuid[])
  ORDER BY p.id
-   FOR KEY SHARE
+   FOR KEY SHARE;
 
 -- name: events_lock
 SELECT id, version, gallery_revision, face, asset, frame_key, thumbnail_key, look_keys,
@@ -21,10 +21,10 @@ SELECT id, version, gallery_revision, face, asset, frame_key, thumbnail_key, loo
   FROM face_event
  WHERE id = ANY(:ids::uuid[])
  ORDER BY id
-   FOR UPDATE
+   FOR UPDATE;
 
 -- name: events_removed
-SELECT id FROM removed_event WHERE id = ANY(:ids::uuid[])
+SELECT id FROM removed_event WHERE id = ANY(:ids::uuid[]);
 
 -- name: events_put
 -- The higher (version, gallery revision) wins; what an operator said stands.
@@ -72,20 +72,20 @@ SELECT r.id, r.version, r.closed, r.org, r.location, r.place, r.camera, r.first_
                         WHEN e.assigned_by = 'operator' THEN e.retention
                         ELSE EXCLUDED.retention END
  WHERE (EXCLUDED.version, EXCLUDED.gallery_revision) > (e.version, e.gallery_revision)
-RETURNING id, org
+RETURNING id, org;
 
 -- name: superseded_assets_delete
 -- Snapshots that no event shows any more; their faces and templates go with them.
 DELETE FROM asset a
  WHERE a.id = ANY(:assets::uuid[])
    AND NOT EXISTS (SELECT FROM face_event e WHERE e.asset = a.id)
-RETURNING key
+RETURNING key;
 
 -- name: asset_keys
-SELECT key FROM asset WHERE id = ANY(:assets::uuid[])
+SELECT key FROM asset WHERE id = ANY(:assets::uuid[]);
 
 -- name: templates_delete
-DELETE FROM template WHERE face = ANY(:faces::uuid[])
+DELETE FROM template WHERE face = ANY(:faces::uuid[]);
 
 -- name: snapshots_put
 INSERT INTO asset (id, org, kind, camera, captured_at, time_zone, width, height, size_bytes, sha256,
@@ -97,7 +97,7 @@ SELECT s.id, s.org, 'snapshot', s.camera, s.captured_at, s.time_zone, s.width, s
               :digests::bytea[], :file_names::text[], :keys::text[])
        AS s (id, org, camera, captured_at, time_zone, width, height, size_bytes, sha256,
              file_name, key)
-    ON CONFLICT (id) DO NOTHING
+    ON CONFLICT (id) DO NOTHING;
 
 -- name: faces_put
 -- A snapshot can be kept for two visits: whichever comes later adds what it knows.
@@ -113,7 +113,7 @@ SELECT r.id, r.org, r.asset, r.box_left, r.box_top, r.box_right, r.box_bottom, r
        thumbnail_key = coalesce(EXCLUDED.thumbnail_key, f.thumbnail_key),
        updated_at = now()
  WHERE (coalesce(EXCLUDED.event, f.event), coalesce(EXCLUDED.thumbnail_key, f.thumbnail_key))
-       IS DISTINCT FROM (f.event, f.thumbnail_key)
+       IS DISTINCT FROM (f.event, f.thumbnail_key);
 
 -- name: faces_follow
 -- Every face of a visit is whose the visit is, in whichever snapshot it stands.
@@ -126,7 +126,7 @@ UPDATE face f
                 UNION
                 SELECT id FROM face WHERE asset = ANY(:assets::uuid[]))
    AND f.assigned_by IS DISTINCT FROM 'operator'
-   AND (f.person, f.assigned_by) IS DISTINCT FROM (e.person, e.assigned_by)
+   AND (f.person, f.assigned_by) IS DISTINCT FROM (e.person, e.assigned_by);
 
 -- name: templates_put
 INSERT INTO template (face, model, org, embedding)
@@ -134,7 +134,7 @@ SELECT t.face, t.model, t.org, t.embedding::vector
   FROM unnest(:faces::uuid[], :models::smallint[], :orgs::uuid[], :embeddings::text[])
        AS t (face, model, org, embedding)
   JOIN face f ON f.id = t.face
-    ON CONFLICT (face, model) DO UPDATE SET embedding = EXCLUDED.embedding
+    ON CONFLICT (face, model) DO UPDATE SET embedding = EXCLUDED.embedding;
 
 -- name: face_events
 -- Names are joined when read: renaming shows in the past, and the erased have none.
@@ -152,22 +152,22 @@ SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_
   FROM face_event e
   LEFT JOIN person p ON p.id = e.person
  WHERE e.org = :org AND e.id = ANY(:ids::uuid[])
- ORDER BY e.id DESC
+ ORDER BY e.id DESC;
 
 -- name: face_event_page
 SELECT id FROM face_event
  WHERE org = :org AND (:before::uuid IS NULL OR id < :before)
  ORDER BY id DESC
- LIMIT :limit
+ LIMIT :limit;
 
 -- name: face_event_page_of_camera
 SELECT id FROM face_event
  WHERE camera = :camera AND org = :org AND (:before::uuid IS NULL OR id < :before)
  ORDER BY id DESC
- LIMIT :limit
+ LIMIT :limit;
 
 -- name: face_event_page_of_person
 SELECT id FROM face_event
  WHERE person = :person AND org = :org AND (:before::uuid IS NULL OR id < :before)
  ORDER BY id DESC
- LIMIT :limit
+ LIMIT :limit;

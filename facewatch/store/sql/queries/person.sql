@@ -6,17 +6,17 @@ SELECT p.id, p.org, p.name, p.created_at,
   FROM person p
  WHERE p.org = :org AND p.merged_into IS NULL AND p.name IS NOT NULL
    AND (:name::text IS NULL OR p.name = :name)
- ORDER BY p.name, p.id
+ ORDER BY p.name, p.id;
 
 -- name: person_create
 INSERT INTO person (id, org, name) VALUES (:id, :org, :name)
-RETURNING id, org, name, created_at, 0 AS matchmakers
+RETURNING id, org, name, created_at, 0 AS matchmakers;
 
 -- name: person_lock
 -- Against an enrolment or an event that names somebody who is being forgotten.
 SELECT id FROM person
  WHERE id = :person AND org = :org AND erased_at IS NULL AND merged_into IS NULL
-   FOR UPDATE
+   FOR UPDATE;
 
 -- name: person_has_photo
 SELECT 1
@@ -24,33 +24,33 @@ SELECT 1
   JOIN face f ON f.id = m.face
   JOIN asset a ON a.id = f.asset
  WHERE m.org = :org AND m.person = :person AND m.revision_removed IS NULL
-   AND a.sha256 = :digest
+   AND a.sha256 = :digest;
 
 -- name: gallery_revision_next
-UPDATE gallery_revision SET revision = revision + 1 WHERE org = :org RETURNING revision
+UPDATE gallery_revision SET revision = revision + 1 WHERE org = :org RETURNING revision;
 
 -- name: gallery_revision
-SELECT revision FROM gallery_revision WHERE org = :org
+SELECT revision FROM gallery_revision WHERE org = :org;
 
 -- name: photo_add
 INSERT INTO asset (id, org, kind, captured_at, time_zone, width, height, size_bytes, sha256, mime,
                    file_name, key)
 VALUES (:id, :org, 'photo', now(), 'UTC', :width, :height, :size_bytes, :sha256, :mime,
-        :file_name, :key)
+        :file_name, :key);
 
 -- name: enrolled_face_add
 INSERT INTO face (id, org, asset, box_left, box_top, box_right, box_bottom, landmarks, quality,
                   person, assigned_by, assigned_at, thumbnail_key, crop_key)
 VALUES (:id, :org, :asset, :box_left, :box_top, :box_right, :box_bottom, :landmarks, :quality,
-        :person, 'enrolment', now(), :thumbnail_key, :crop_key)
+        :person, 'enrolment', now(), :thumbnail_key, :crop_key);
 
 -- name: template_add
 INSERT INTO template (face, model, org, embedding)
-VALUES (:face, :model, :org, :embedding::text::vector)
+VALUES (:face, :model, :org, :embedding::text::vector);
 
 -- name: matchmaker_add
 INSERT INTO matchmaker (face, org, person, uploaded, revision_added)
-VALUES (:face, :org, :person, true, :revision)
+VALUES (:face, :org, :person, true, :revision);
 
 -- name: gallery
 SELECT m.face, m.person, vector_send(t.embedding) AS embedding
@@ -58,14 +58,14 @@ SELECT m.face, m.person, vector_send(t.embedding) AS embedding
   JOIN template t ON t.face = m.face
   JOIN model ON model.id = t.model AND model.name = :model
  WHERE m.org = :org AND m.revision_removed IS NULL
- ORDER BY m.face
+ ORDER BY m.face;
 
 -- name: person_events_lock
 SELECT id, asset, frame_key, thumbnail_key, look_keys
   FROM face_event
  WHERE org = :org AND person = :person
  ORDER BY id
-   FOR UPDATE
+   FOR UPDATE;
 
 -- name: person_assets
 -- Every picture that shows the person, and whether it is kept for somebody else's visit as well:
@@ -80,19 +80,19 @@ SELECT a.id, a.key,
                 SELECT f.asset FROM face f JOIN matchmaker m ON m.face = f.id
                  WHERE m.person = :person
                 UNION
-                SELECT asset FROM face_event WHERE id = ANY(:events::uuid[]))
+                SELECT asset FROM face_event WHERE id = ANY(:events::uuid[]));
 
 -- name: person_faces_erase
 -- Templates go with them.
 DELETE FROM face
  WHERE person = :person OR event = ANY(:events::uuid[])
-RETURNING thumbnail_key, crop_key
+RETURNING thumbnail_key, crop_key;
 
 -- name: assets_erase
-DELETE FROM asset WHERE id = ANY(:assets::uuid[])
+DELETE FROM asset WHERE id = ANY(:assets::uuid[]);
 
 -- name: assets_blank
-UPDATE asset SET key = '', updated_at = now() WHERE id = ANY(:assets::uuid[])
+UPDATE asset SET key = '', updated_at = now() WHERE id = ANY(:assets::uuid[]);
 
 -- name: frames_blank
 -- The same frame under the key of somebody else's visit.
@@ -100,7 +100,7 @@ UPDATE face_event e SET frame_key = '', updated_at = now()
   FROM (SELECT id, frame_key FROM face_event
          WHERE asset = ANY(:assets::uuid[]) AND NOT id = ANY(:events::uuid[])) AS old
  WHERE e.id = old.id
-RETURNING old.frame_key AS key
+RETURNING old.frame_key AS key;
 
 -- name: events_erase
 UPDATE face_event
@@ -109,17 +109,17 @@ UPDATE face_event
        frame_key = '', thumbnail_key = '', look_keys = '{}',
        retention = CASE WHEN retention = 'known' THEN 'unknown' ELSE retention END,
        erased_at = now(), updated_at = now()
- WHERE id = ANY(:events::uuid[])
+ WHERE id = ANY(:events::uuid[]);
 
 -- name: matchmakers_remove
 UPDATE matchmaker SET revision_removed = :revision, removed_at = now(), origin_face = NULL
- WHERE person = :person AND revision_removed IS NULL
+ WHERE person = :person AND revision_removed IS NULL;
 
 -- name: person_erase
 UPDATE person
    SET name = NULL, email = NULL, birth_date = NULL, thumbnail_face = NULL, favourite = false,
        erased_at = now(), updated_at = now()
- WHERE id = :person OR merged_into = :person
+ WHERE id = :person OR merged_into = :person;
 
 -- name: person_labels_erase
-DELETE FROM person_label WHERE person = :person
+DELETE FROM person_label WHERE person = :person;
