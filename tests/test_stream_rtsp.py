@@ -1,7 +1,9 @@
 """Cameras over real sockets: what arrives, and what each way of failing is called."""
 
 import asyncio
+import contextlib
 import logging
+import socket
 import threading
 import time
 import traceback
@@ -175,6 +177,20 @@ async def test_a_closed_port_is_unreachable() -> None:
         pass  # closed again: nobody listens there
 
     assert isinstance(await refusal(camera(f"rtsp://127.0.0.1:{port}/a")), CameraUnreachable)
+
+
+async def test_a_host_that_does_not_take_the_connection_is_unreachable() -> None:
+    with socket.socket() as full, contextlib.ExitStack() as others:
+        full.bind(("127.0.0.1", 0))
+        full.listen(0)
+        for _ in range(3):  # more than it takes: the kernel drops whoever comes now
+            other = others.enter_context(socket.socket())
+            other.setblocking(False)
+            other.connect_ex(full.getsockname())
+
+        error = await refusal(camera(f"rtsp://127.0.0.1:{full.getsockname()[1]}/a"))
+
+    assert isinstance(error, CameraUnreachable)
 
 
 async def test_a_name_that_nobody_has_is_unreachable() -> None:

@@ -29,8 +29,8 @@ _EARLY_S: Final = 0.001
 class VideoReader:
     """The video in an open container, decoded by the calling thread.
 
-    One decoder thread: measured on 288p to 1080p, H.264 and HEVC, FFmpeg's own threads cost
-    3 to 28 % more CPU above 288p, and there are as many cameras as cores soon enough.
+    One decoder thread: FFmpeg's own cost up to a third more CPU, and there are as many cameras
+    as cores soon enough (docs/decisions/0021).
 
     Attributes:
         received: Frames decoded so far.

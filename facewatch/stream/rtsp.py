@@ -161,6 +161,11 @@ class RtspSource:
                     f"{self}: the camera refuses this request: {_strerror(error)}",
                     "try the other transport (tcp, udp)",
                 )
+            case av.error.ExitError():  # not even the connection came about
+                return CameraUnreachable(
+                    f"{self}: nobody answers within {self._open_timeout_s:g} s",
+                    "is it powered, on the network, and the address right?",
+                )
             case _ if after_s >= 0.9 * self._open_timeout_s:
                 return CameraStalled(
                     f"{self}: no stream within {self._open_timeout_s:g} s",
