@@ -22,7 +22,6 @@ from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from urllib.parse import quote
-from uuid import uuid4
 
 from facewatch.errors import DatabaseUnavailable, HomeUnusable
 
@@ -38,10 +37,14 @@ _SETTINGS = {
     "log_timezone": "UTC",
 }
 _SUN_PATH_BYTES = 107
+_SHORT = "facewatch-socket-"
 _PATIENCE_S = 120.0
 _LOG_BYTES = 1_000_000
 _ROOTS_PLACE = Path("/var/lib/facewatch")
-"""Where root's data goes if the home is closed to the unprivileged user that Postgres needs."""
+"""Where root's data goes if the home is closed to the unprivileged user that Postgres needs.
+
+A home among the temporary files keeps its data among them as well, so that nothing is left.
+"""
 
 
 @asynccontextmanager
@@ -163,9 +166,10 @@ class _Server:
         if self._may("-x", self._home):
             self._place.mkdir(mode=0o700)
             return
-        _ROOTS_PLACE.mkdir(mode=0o755, parents=True, exist_ok=True)
-        place = _ROOTS_PLACE / uuid4().hex
-        place.mkdir(mode=0o700)
+        temporary = Path(tempfile.gettempdir())
+        folder = temporary if self._home.is_relative_to(temporary) else _ROOTS_PLACE
+        folder.mkdir(mode=0o755, parents=True, exist_ok=True)
+        place = Path(tempfile.mkdtemp(dir=folder, prefix="facewatch-"))
         self._place.unlink(missing_ok=True)  # a link whose target was deleted
         self._place.symlink_to(place)
         log.warning(
@@ -205,7 +209,7 @@ class _Server:
         if len(os.fsencode(directory / ".s.PGSQL.5432")) <= _SUN_PATH_BYTES:
             directory.mkdir(mode=0o700, exist_ok=True)
         else:
-            directory = Path(tempfile.mkdtemp(dir="/tmp", prefix="facewatch-"))
+            directory = Path(tempfile.mkdtemp(dir="/tmp", prefix=_SHORT))
         if os.geteuid() == 0:
             os.chown(directory, self._owner.pw_uid, self._owner.pw_gid)
         return directory
@@ -216,10 +220,9 @@ class _Server:
         """Until it answers queries; does nothing if it does."""
         deadline = time.monotonic() + _PATIENCE_S
         while not self._listens():
-            self._remove_socket_directory()
             if not self._data.exists():
                 self._initdb()
-            self._free_pid_file()
+            self._clear_after_the_dead()
             if self._log.exists() and self._log.stat().st_size > _LOG_BYTES:
                 self._log.replace(self._log.with_suffix(".old"))
             settings = _SETTINGS | {"unix_socket_directories": str(self._new_socket_directory())}
@@ -240,19 +243,25 @@ class _Server:
             time.sleep(0.05)
 
     def _stop(self) -> None:
-        if self._listens():
-            stopped = self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", self._data)
-            if stopped.returncode != 0:
-                log.warning("Postgres in %s did not stop: %s", self._place, stopped.stdout.strip())
-                return
-        self._remove_socket_directory()
+        if not self._listens():
+            return
+        directory = self._socket_directory()
+        stopped = self._run("pg_ctl", "stop", "-w", "-m", "fast", "-D", self._data)
+        if stopped.returncode == 0:
+            self._remove_sockets(directory)
+        else:
+            log.warning("Postgres in %s did not stop: %s", self._place, stopped.stdout.strip())
 
     def _listens(self, and_answers: bool = False) -> bool:
         """Asked at its socket: a pid file outlives its process, and pids are used again."""
         directory = self._socket_directory()
         if directory is None:
             return False
-        asked = self._run("pg_isready", "-q", "-t", "5", "-h", directory)
+        asked = subprocess.run(
+            [self._bin / "pg_isready", "-q", "-t5", "-h", directory, "-Ufacewatch", "-dfacewatch"],
+            env=_environment(),
+            check=False,
+        )
         return asked.returncode == 0 or (asked.returncode == 1 and not and_answers)
 
     def _initdb(self) -> None:
@@ -274,31 +283,26 @@ class _Server:
             raise self._failure("cannot be set up", made)
         draft.rename(self._data)
 
-    def _free_pid_file(self) -> None:
-        """Let Postgres see that the pid file is stale although its pid is in use again.
+    def _clear_after_the_dead(self) -> None:
+        """Let Postgres see that a pid file is stale although its pid is in use again.
 
-        It takes a live process with that pid for the postmaster, be it a zombie or a stranger
+        It takes any live process with that pid for the postmaster, be it a zombie or a stranger
         that got the number after a reboot. With our own pid in it the file counts as stale, and
         Postgres still checks whether children of the dead server are left.
         """
         file = self._data / "postmaster.pid"
         try:
             pid, _, rest = file.read_text().partition("\n")
-            os.kill(int(pid), 0)
-        except (FileNotFoundError, ProcessLookupError, ValueError):
+        except FileNotFoundError:
             return
-        except PermissionError:
-            pass
-        if Path("/proc/self").exists() and not _works_in(int(pid), self._data):
-            file.write_text(f"{os.getpid()}\n{rest}")
+        if not pid.isdecimal() or _works_in(int(pid), self._data):
+            return
+        self._remove_sockets(self._socket_directory())
+        file.write_text(f"{os.getpid()}\n{rest}")
 
-    def _remove_socket_directory(self) -> None:
-        directory = self._socket_directory()
-        if (
-            directory
-            and directory.parent == Path("/tmp")
-            and directory.name.startswith("facewatch-")
-        ):
+    def _remove_sockets(self, directory: Path | None) -> None:
+        """Nobody listens there."""
+        if directory and (directory.parent == self._place or directory.name.startswith(_SHORT)):
             shutil.rmtree(directory, ignore_errors=True)
 
     # --- processes ----------------------------------------------------------------------------
@@ -322,8 +326,7 @@ class _Server:
                 stderr=output,
                 text=True,
                 cwd="/",
-                env={k: v for k, v in os.environ.items() if not k.startswith("PG")}
-                | {"LC_ALL": "C"},
+                env=_environment(),
                 start_new_session=True,
                 check=False,
                 user=self._owner.pw_uid if root else None,
@@ -350,6 +353,11 @@ def _opened(path: Path) -> int:
     return os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
 
 
+def _environment() -> dict[str, str]:
+    """Ours without what would steer Postgres' programs elsewhere."""
+    return {k: v for k, v in os.environ.items() if not k.startswith("PG")} | {"LC_ALL": "C"}
+
+
 def _user(uid: int) -> pwd.struct_passwd:
     try:
         return pwd.getpwuid(uid)
@@ -361,8 +369,19 @@ def _user(uid: int) -> pwd.struct_passwd:
 
 
 def _works_in(pid: int, directory: Path) -> bool:
-    """Whether *pid* is a living process in *directory*, as a postmaster is in its data."""
+    """Whether *pid* is a living process in *directory*, as a postmaster is in its data.
+
+    Where there is no /proc to look it up, every living process is taken for one.
+    """
+    if Path("/proc/self/cwd").exists():
+        try:
+            return Path(f"/proc/{pid}/cwd").readlink() == directory
+        except OSError:  # gone, or a zombie, which is nowhere
+            return False
     try:
-        return Path(f"/proc/{pid}/cwd").readlink() == directory
-    except OSError:
+        os.kill(pid, 0)
+    except ProcessLookupError:
         return False
+    except PermissionError:
+        pass
+    return True
