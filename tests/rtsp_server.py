@@ -37,7 +37,7 @@ class FaultyServer(RtspServer):
         damage_every: int | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
-        super().__init__(mounts, tls=tls)
+        super().__init__(mounts, tls=tls, report_every_s=0.5)
         self._clock_off_s = clock_off_s
         self._hang_up_after = hang_up_after
         self._freeze_after = freeze_after

@@ -301,10 +301,10 @@ async def test_rtsps_with_a_certificate_that_the_camera_made_itself(
 async def test_a_frame_carries_the_cameras_own_time(
     video: CodedVideo, transport: Transport
 ) -> None:
-    # A clock that is 9 s slow: only the camera can have said so. Reports come every 2 s.
+    # A clock that is 9 s slow: only the camera can have said so. Reports come every 0.5 s.
     async with FaultyServer({"a": Mount(video)}, clock_off_s=-9) as server:
         began = time.time()
-        frames, _ = await watch(source(camera(server.url("a"), transport=transport)), 3 * FPS)
+        frames, _ = await watch(source(camera(server.url("a"), transport=transport)), 3 * FPS // 2)
         ended = time.time()
 
     dated = [frame for frame in frames if frame.time_source is TimeSource.RTCP]

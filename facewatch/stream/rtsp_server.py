@@ -39,7 +39,6 @@ from facewatch.stream.rtp import (
 from facewatch.stream.rtp import packet as rtp_packet
 
 _REALM: Final = "facewatch"
-_REPORT_EVERY_S: Final = 2.0
 _BACKLOG_BYTES: Final = 1 << 20
 """What may wait for a slow client before it loses pictures."""
 _HEADER_BYTES: Final = 16 << 10
@@ -70,6 +69,7 @@ class RtspServer:
     Args:
         port: 0 picks one.
         tls: Makes it rtsps.
+        report_every_s: Between two sender reports; cameras take about 5 s.
     """
 
     def __init__(
@@ -79,7 +79,9 @@ class RtspServer:
         host: str = "127.0.0.1",
         port: int = 0,
         tls: ssl.SSLContext | None = None,
+        report_every_s: float = 2.0,
     ) -> None:
+        self._report_every_s = report_every_s
         self._channels = {name: _Channel(mount) for name, mount in mounts.items()}
         self._host, self._port, self._tls = host, port, tls
         self._connections: dict[asyncio.Task[None] | None, asyncio.StreamWriter] = {}
@@ -141,7 +143,7 @@ class RtspServer:
                 if not channel.viewers:
                     break
                 if (now := clock()) >= report_due:
-                    report_due = now + _REPORT_EVERY_S
+                    report_due = now + self._report_every_s
                     channel.report(self.wall_s(), now - begin)
                 self.send(channel.mount, unit, [*channel.viewers])
 
