@@ -22,7 +22,7 @@ from facewatch.domain.ids import CameraId, EventId, LocationId, OrgId, derived_i
 from facewatch.errors import DatabaseUnavailable, NotFound
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
-from facewatch.flow.metrics import Metrics
+from facewatch.flow.metrics import Metrics, Stage
 from facewatch.gallery.exact import ExactGallery
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.enrol import Enroller
@@ -36,7 +36,6 @@ from facewatch.ports import (
     Blobs,
     Cameras,
     CameraStatuses,
-    FaceEvents,
     Frame,
     Keys,
     People,
@@ -53,7 +52,7 @@ from facewatch.store.keys import PostgresKeys
 from facewatch.store.migrate import migrate
 from facewatch.store.people import GALLERY, PostgresPeople
 from facewatch.store.secrets import Vault
-from facewatch.store.spool import open_spool
+from facewatch.store.spool import SqliteSpool, open_spool
 from facewatch.stream.files import FileSource, recorded_start
 from facewatch.stream.sources import open_source
 from facewatch.vision.engine import FaceEngine, open_engine
@@ -76,7 +75,7 @@ class Stores:
 
     database: Database
     blobs: Blobs
-    events: FaceEvents
+    events: PostgresFaceEvents
     cameras: Cameras
     statuses: CameraStatuses
     people: People
@@ -216,8 +215,14 @@ async def serve(
     metrics = recognition.metrics
     board = Board(metrics)
     names: dict[CameraId, str] = {}
+
+    def taken(camera: CameraId, waited_s: float) -> None:
+        metrics.frames_looked_at.labels(names[camera]).inc()
+        metrics.stage_seconds.labels(Stage.WAIT.value).observe(waited_s)
+
     frames: Mailbox[CameraId, Frame] = Mailbox(
-        on_replaced=lambda camera: metrics.frames_dropped.labels(names[camera]).inc()
+        on_replaced=lambda camera: metrics.frames_dropped.labels(names[camera]).inc(),
+        on_taken=taken,
     )
     visits: Channel[Visit] = Channel(_VISITS_BOUND)
     watch = Watch(
@@ -236,6 +241,7 @@ async def serve(
                 group.create_task(watch.follow(_camera_lists(stores, names))),
                 group.create_task(_keep_gallery(stores, recognition)),
                 group.create_task(_report_cameras(stores, board)),
+                group.create_task(_gauge(spool, metrics)),
                 group.create_task(
                     pass_time(recogniser, recognition.thread, _silence(board), visits)
                 ),
@@ -416,6 +422,16 @@ async def _report_cameras(stores: Stores, board: Board) -> None:
         with contextlib.suppress(DatabaseUnavailable):
             await stores.statuses.report(board.statuses)
         await asyncio.sleep(_REPORT_S)
+
+
+async def _gauge(spool: SqliteSpool, metrics: Metrics) -> None:
+    """Keep the spool's numbers fresh for `/metrics`."""
+    while True:
+        level = spool.level
+        metrics.spool_backlog.set(level.events)
+        metrics.spool_bytes.set(level.bytes)
+        metrics.events_lag.set(time.time() - level.oldest_at if level.oldest_at else 0.0)
+        await asyncio.sleep(1.0)
 
 
 def _silence(board: Board) -> Callable[[], list[tuple[CameraId, float]]]:

@@ -1,6 +1,7 @@
 """A slot per sender in which the newest letter replaces the one before it."""
 
 import asyncio
+import time
 from collections.abc import Callable, Hashable
 from typing import Generic, TypeVar
 
@@ -12,14 +13,20 @@ class Mailbox(Generic[K, V]):
     """Newest value of each key, handed out to the key that waited longest.
 
     A replaced value keeps its key's place in line, so that a slow camera is not starved by
-    quick ones; it is counted by *on_replaced*. Event loop only.
+    quick ones; *on_replaced* is told its key, *on_taken* the key of a value that is handed out
+    and the seconds that it waited. Event loop only.
     """
 
-    def __init__(self, on_replaced: Callable[[K], None] = lambda _: None) -> None:
-        self._slots: dict[K, V] = {}
+    def __init__(
+        self,
+        on_replaced: Callable[[K], None] = lambda _: None,
+        on_taken: Callable[[K, float], None] = lambda _key, _waited_s: None,
+    ) -> None:
+        self._slots: dict[K, tuple[V, float]] = {}
         self._arrived = asyncio.Event()
         self._closed = False
         self._on_replaced = on_replaced
+        self._on_taken = on_taken
 
     def put(self, key: K, value: V) -> None:
         """Never waits; after `close` the value is dropped."""
@@ -27,7 +34,7 @@ class Mailbox(Generic[K, V]):
             return
         if key in self._slots:
             self._on_replaced(key)
-        self._slots[key] = value
+        self._slots[key] = (value, time.perf_counter())
         self._arrived.set()
 
     async def take(self, most: int) -> list[V]:
@@ -37,7 +44,12 @@ class Mailbox(Generic[K, V]):
                 return []
             self._arrived.clear()
             await self._arrived.wait()
-        return [self._slots.pop(key) for key in list(self._slots)[:most]]
+        return [self._hand_out(key) for key in list(self._slots)[:most]]
+
+    def _hand_out(self, key: K) -> V:
+        value, put_at = self._slots.pop(key)
+        self._on_taken(key, time.perf_counter() - put_at)
+        return value
 
     def close(self) -> None:
         """No more values come in; those that wait are still handed out."""

@@ -1,0 +1,124 @@
+"""The commands, as a user runs them: a process, an exit status, what it prints."""
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+
+class Shell:
+    """Runs commands in a home of their own."""
+
+    def __init__(self, home: Path, models: Path) -> None:
+        self.home = home
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("FACEWATCH_")},
+            "FACEWATCH_HOME": str(home),
+            "FACEWATCH_MODELS_DIRECTORY": str(models),
+            "FACEWATCH_HTTP_PORT": "0",
+        }
+
+    def run(self, *words: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "facewatch", *words],
+            env=self.environment | environment,
+            capture_output=True,
+            text=True,
+            timeout=120,
+            check=False,
+        )
+
+    def lines(self, *words: str) -> list[dict[str, object]]:
+        done = self.run(*words, "--json")
+        assert done.returncode == 0, done.stderr
+        return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+@pytest.fixture(scope="module")
+def shell(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Shell:
+    home = tmp_path_factory.mktemp("cli")
+    for folder in (home, home.parent):
+        folder.chmod(0o755)
+    return Shell(home, models)
+
+
+def test_a_key_is_shown_once_and_listed_without_its_secret(shell: Shell) -> None:
+    (made,) = shell.lines("key", "create", "integration")
+    listed = shell.run("key", "list", "--json")
+
+    assert str(made["key"]).startswith("fw_")
+    assert str(made["key"]) not in listed.stdout
+    assert json.loads(listed.stdout.splitlines()[0])["name"] == "integration"
+
+    assert shell.run("key", "revoke", str(made["id"])).returncode == 0
+    assert json.loads(shell.run("key", "list", "--json").stdout)["revoked"]
+
+
+def test_a_cameras_password_is_never_shown(shell: Shell) -> None:
+    added = shell.run("camera", "add", "gate", "rtsp://admin:s3cret@127.0.0.1:9/main")
+    listed = shell.run("camera", "list", "--json")
+    again = shell.run("camera", "add", "gate", "rtsp://admin:s3cret@127.0.0.1:9/main")
+    removed = shell.run("camera", "remove", "gate")
+
+    assert added.returncode == removed.returncode == 0
+    assert json.loads(listed.stdout)["url"] == "rtsp://127.0.0.1:9/main"
+    assert again.returncode == 1
+    for each in (added, listed, again, removed):
+        assert "s3cret" not in each.stdout + each.stderr
+
+
+@pytest.mark.parametrize(
+    ("words", "environment", "says"),
+    [
+        (("camera", "probe", "rtsp://a:s3cret@127.0.0.1:9/x"), {}, "127.0.0.1:9"),
+        (("camera", "add", "x", "gopher://127.0.0.1/x"), {}, "gopher"),
+        (("camera", "remove", "nobody"), {}, "nobody"),
+        (("replay", "/nowhere.mp4", "--camera", "x"), {}, "/nowhere.mp4"),
+        (("person", "enrol", "/nowhere"), {}, "/nowhere"),
+        (("person", "forget", "Nobody"), {}, "Nobody"),
+        (("key", "revoke", "x"), {}, "key list"),
+        (("models", "verify"), {"FACEWATCH_MODELS_DIRECTORY": "/nowhere"}, "models fetch"),
+        (("replay", "/dev/null", "--camera", "x"), {}, "/dev/null"),
+        (("migrate",), {"FACEWATCH_HOME": "/proc/nowhere"}, "/proc/nowhere"),
+        (("migrate",), {"FACEWATCH_DATABASE_URL": "postgresql://u:s3cret@127.0.0.1:9/x"}, "127"),
+        (("migrate",), {"FACEWATCH_HTTP_PORT": "many"}, "http.port"),
+        (("migrate",), {"FACEWATCH_NO_SUCH": "1"}, "FACEWATCH_NO_SUCH"),
+        (("migrate", "--config", "/nowhere.toml"), {}, "/nowhere.toml"),
+    ],
+)
+def test_bad_input_is_two_plain_lines_and_exit_status_1(
+    shell: Shell, words: tuple[str, ...], environment: dict[str, str], says: str
+) -> None:
+    done = shell.run(*words, **environment)
+
+    assert done.returncode == 1
+    assert says in done.stderr
+    assert "what to do:" in done.stderr
+    assert "Traceback" not in done.stderr
+    assert "s3cret" not in done.stderr
+
+
+def test_models_are_listed_with_their_licences(shell: Shell) -> None:
+    listed = {str(it["name"]): it for it in shell.lines("models", "list")}
+
+    assert listed["yunet"]["here"] == listed["sface"]["here"] == "verified"
+    assert "non-commercial" in str(listed["arcface-r50"]["licence"])
+
+
+def test_doctor_finds_everything_well(shell: Shell) -> None:
+    found = shell.lines("doctor")
+
+    assert all(it["well"] for it in found), found
+    assert {"packages", "models", "engine", "database", "object store"} <= {
+        str(it["check"]) for it in found
+    }
+
+
+def test_doctor_says_what_to_do_about_a_missing_model(shell: Shell) -> None:
+    done = shell.run("doctor", FACEWATCH_MODELS_DIRECTORY="/nowhere")
+
+    assert done.returncode == 1
+    assert "facewatch models fetch" in done.stdout

@@ -1,0 +1,252 @@
+"""The main job from end to end: real RTSP, the service as a process, its API over a real socket."""
+
+import asyncio
+import json
+import os
+import re
+import shutil
+import signal
+import sys
+from asyncio.subprocess import PIPE, Process
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import aiohttp
+import pytest
+from rtsp_server import answering
+
+from facewatch import app
+from facewatch.demo.cameras import demo_cameras
+from facewatch.demo.cast import ENROLLED
+from facewatch.demo.material import DemoMaterial, prepare
+from facewatch.demo.rooms import GATE
+from facewatch.demo.scene import Stand, Walk
+from facewatch.domain.events import FaceEvent
+from facewatch.domain.ids import to_ruuid
+from facewatch.settings import Settings
+
+GET_EVENT = "/api/faceRecognition/faceEvent/getFaceEvent"
+ROOM = replace(
+    GATE,
+    name="gate",
+    seconds=10,
+    fps=10,
+    walks=(
+        Walk("obama", (Stand(0.5, 900, 150), Stand(2, 800, 180), Stand(3.5, 1500, 190, 0.7))),
+        Walk("collins", (Stand(4.5, -200, 120, 0.5), Stand(5.5, 300, 150), Stand(7, 350, 160))),
+    ),
+)
+"""Ten seconds in which somebody enrolled comes, then a stranger."""
+
+
+class House:
+    """A home, and the commands that run in it."""
+
+    def __init__(self, home: Path, models: Path, material: DemoMaterial) -> None:
+        self.home = home
+        self.material = material
+        self.settings = Settings.model_validate(
+            {"home": str(home), "models": {"directory": str(models)}}
+        )
+        self.environment = {
+            **{k: v for k, v in os.environ.items() if not k.startswith("FACEWATCH_")},
+            "FACEWATCH_HOME": str(home),
+            "FACEWATCH_MODELS_DIRECTORY": str(models),
+            "FACEWATCH_HTTP_PORT": "0",
+            "FACEWATCH_CAMERAS_SILENT_S": "5",
+        }
+
+    async def start(self, *words: str, **environment: str) -> Process:
+        return await asyncio.create_subprocess_exec(
+            *(sys.executable, "-m", "facewatch", *words),
+            env=self.environment | environment,
+            stdout=PIPE,
+            stderr=PIPE,
+        )
+
+    async def run(self, *words: str) -> str:
+        process = await self.start(*words)
+        out, err = await process.communicate()
+        assert process.returncode == 0, err.decode()
+        return out.decode()
+
+    @asynccontextmanager
+    async def serving(self, **environment: str) -> AsyncIterator[tuple[Process, str]]:
+        """`facewatch serve` and its URL; it is ended cleanly unless the test has done so."""
+        process = await self.start("serve", **environment)
+        try:
+            async with asyncio.timeout(30):
+                yield process, await self._url(process)
+            if process.returncode is None:
+                process.send_signal(signal.SIGTERM)
+            async with asyncio.timeout(30):
+                await process.communicate()
+        finally:
+            if process.returncode is None:
+                process.kill()
+                await process.communicate()
+
+    async def _url(self, process: Process) -> str:
+        assert process.stderr is not None
+        said = []
+        async for line in process.stderr:
+            said.append(line.decode())
+            if found := re.search(r"answers at (\S+)", said[-1]):
+                return found[1]
+        raise AssertionError("".join(said))
+
+    async def events(self) -> list[FaceEvent]:
+        """Newest first; from this process, beside the one that serves."""
+        async with app.open_stores(self.settings) as stores:
+            return await stores.events.page(stores.org, 100)
+
+    async def wait_for_events(self, *, named: str | None, closed: bool = False) -> list[FaceEvent]:
+        """The events of *named* (None: of nobody), once there are some."""
+        while True:
+            found = [
+                it
+                for it in await self.events()
+                if it.person_name == named and (it.closed or not closed)
+            ]
+            if found:
+                return found
+            await asyncio.sleep(0.3)
+
+
+@pytest.fixture(scope="module")
+def material(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoMaterial:
+    home = tmp_path_factory.mktemp("material")
+    shutil.copytree(photos, home / "demo")
+    return prepare(home, lambda *_: None, [ROOM])
+
+
+@pytest.fixture
+async def house(models: Path, material: DemoMaterial, tmp_path: Path) -> House:
+    """A home where the demo's people are enrolled."""
+    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
+        folder.chmod(0o755)  # as root, Postgres runs as a user that has to enter it
+    house = House(tmp_path / "home", models, material)
+    enrolment = tmp_path / "photos"
+    for name, photo in ENROLLED.items():
+        (enrolment / name).mkdir(parents=True)
+        source = next(it for it in material.enrolment[name] if it.name == photo.file)
+        shutil.copy(source, enrolment / name)
+    await house.run("person", "enrol", str(enrolment))
+    return house
+
+
+async def test_from_rtsp_to_get_face_event(house: House) -> None:
+    key = json.loads(await house.run("key", "create", "test", "--json"))["key"]
+    headers = {"x-auth-apikey": key, "x-auth-scheme": "api-token"}
+    async with (
+        demo_cameras(house.material.cameras) as urls,
+        answering(None) as mute,
+        house.serving() as (process, url),
+        aiohttp.ClientSession(headers=headers) as client,
+        asyncio.timeout(60),
+    ):
+        await house.run("camera", "add", "gate", urls["gate"])
+        await house.run("camera", "add", "absent", "rtsp://u:s3cret@127.0.0.1:9/x")
+        await house.run("camera", "add", "missing", urls["gate"] + "-not")
+        await house.run("camera", "add", "mute", f"rtsp://127.0.0.1:{mute}/x")
+        obama = (await house.wait_for_events(named="Barack Obama", closed=True))[-1]
+        await house.wait_for_events(named=None, closed=True)
+
+        async with client.post(url + GET_EVENT, json={"eventUuid": to_ruuid(obama.id)}) as answer:
+            event = (await answer.json())["faceEvent"]
+        assert event["faceName"] == event["selectedPersonMatch"]["name"] == "Barack Obama"
+        assert event["selectedPersonMatch"]["confidence"] > 0.7
+        assert event["uuid"] == to_ruuid(obama.id)
+
+        for key in ("imageS3Key", "thumbnailS3Key"):
+            async with client.get(f"{url}/media/faces", params={"s3ObjectKey": event[key]}) as got:
+                assert got.status == 200
+                assert (await got.read()).startswith(b"\xff\xd8\xff")
+
+        async with client.get(f"{url}/readyz") as ready:
+            assert ready.status == 200
+        async with client.get(f"{url}/metrics") as metrics:
+            assert 'frames_looked_at_total{camera="gate"}' in await metrics.text()
+
+        listed = [
+            json.loads(it) for it in (await house.run("camera", "list", "--json")).split("\n") if it
+        ]
+        states = {it["name"]: it["state"] for it in listed}
+        assert states == {
+            "gate": "live",
+            "absent": "gone",
+            "missing": "refused",
+            "mute": "connecting",
+        }
+        assert "s3cret" not in str(listed)
+
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+
+
+async def test_nothing_is_lost_when_the_service_is_killed(house: House) -> None:
+    async with demo_cameras(house.material.cameras) as urls, asyncio.timeout(60):
+        await house.run("camera", "add", "gate", urls["gate"])
+        async with house.serving() as (process, _):
+            await house.wait_for_events(named="Barack Obama")
+            process.kill()
+            await process.wait()
+            before = {it.id for it in await house.events()}
+        async with house.serving():
+            waiting = list((house.home / "spool").rglob("*.db"))
+            after = {it.id for it in await house.events()}
+
+    assert before
+    assert before <= after
+    assert len(waiting) == 1, "the dead process' spool was not adopted"
+
+
+async def test_events_wait_while_the_object_store_is_down(house: House) -> None:
+    nowhere = {
+        "FACEWATCH_OBJECTS_URL": "s3://pictures/here",
+        "FACEWATCH_OBJECTS_ENDPOINT": "http://127.0.0.1:9",
+        "AWS_ACCESS_KEY_ID": "nobody",
+        "AWS_SECRET_ACCESS_KEY": "nothing",
+    }
+    async with demo_cameras(house.material.cameras) as urls, asyncio.timeout(90):
+        await house.run("camera", "add", "gate", urls["gate"])
+        async with (
+            house.serving(**nowhere) as (_, url),
+            aiohttp.ClientSession() as client,
+        ):
+            backlog = 0.0
+            while backlog < 1:
+                async with client.get(f"{url}/metrics") as got:
+                    found = re.search(r"^spool_backlog (\S+)$", await got.text(), re.MULTILINE)
+                backlog = float(found[1]) if found else 0.0
+                await asyncio.sleep(0.2)
+            async with client.get(f"{url}/readyz") as ready:
+                assert ready.status == 503
+                assert not (await ready.json())["parts"]["objects"]["ready"]
+            assert not await house.events()
+        async with house.serving():
+            await house.wait_for_events(named="Barack Obama")
+
+
+async def test_a_port_in_use_is_said_and_ends_the_service(house: House) -> None:
+    async with answering(None) as taken, asyncio.timeout(30):
+        process = await house.start("serve", FACEWATCH_HTTP_PORT=str(taken))
+        _, said = await process.communicate()
+
+    assert process.returncode == 1
+    assert str(taken).encode() in said
+    assert b"http.port" in said
+    assert b"Traceback" not in said
+
+
+async def test_a_replay_again_makes_the_same_events_and_doubles_nothing(house: House) -> None:
+    video = str(house.material.cameras["gate"])
+    words = ("replay", video, "--camera", "recorder", "--start", "2026-11-01", "--json")
+    first = [json.loads(it) for it in (await house.run(*words)).splitlines()]
+    again = [json.loads(it) for it in (await house.run(*words)).splitlines()]
+
+    assert [it["person"] for it in first] == ["Barack Obama", None]
+    assert first == again
+    assert {to_ruuid(it.id) for it in await house.events()} == {it["event"] for it in first}
