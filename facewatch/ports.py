@@ -173,6 +173,14 @@ class Blobs(Protocol):
         """
         ...
 
+    async def put_all(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
+        """`put` for many at once: key, body and content type of each; they share its cost.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
     async def get(self, key: str) -> bytes:
         """
         Raises:

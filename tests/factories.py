@@ -61,7 +61,7 @@ def a_decision(person: PersonId | None = None, **given: Any) -> Decision:
 
 def a_face(event: EventId | None, **given: Any) -> SnapshotFace:
     landmarks = np.array([[1, 2], [3, 4], [5, 6], [7, 8], [9, 10]], np.float32)
-    face = SnapshotFace(FaceId(new_id()), Box(100, 80, 164, 160), landmarks, QUALITY, event)
+    face = SnapshotFace(FaceId(new_id()), Box(100.0, 80.0, 164.0, 160.0), landmarks, QUALITY, event)
     return replace(face, **given)
 
 

@@ -4,21 +4,21 @@ import asyncio
 import os
 import re
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
-from typing import Any, Protocol, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 import boto3
 import botocore.exceptions
 from botocore.config import Config
 
-from facewatch import ports
 from facewatch.domain.urls import redact
 from facewatch.errors import InvalidSettings, NotFound, ObjectStoreUnavailable
+from facewatch.ports import Blobs
 
 Answer = TypeVar("Answer")
 
@@ -29,19 +29,7 @@ _DELETE_AT_ONCE = 1000
 _LEAST_FREE_BYTES = 100 << 20
 
 
-class ObjectStore(ports.Blobs, Protocol):
-    """`ports.Blobs`, and whether it can be used at this moment."""
-
-    async def ready(self) -> str:
-        """Where it is and how it is, in words for `/readyz`.
-
-        Raises:
-            ObjectStoreUnavailable: it cannot be used.
-        """
-        ...
-
-
-def open_blobs(url: str, endpoint: str = "", region: str = "") -> ObjectStore:
+def open_blobs(url: str, endpoint: str = "", region: str = "") -> Blobs:
     """The store at *url*: ``s3://bucket/prefix``, or a directory.
 
     Raises:
@@ -63,27 +51,31 @@ class LocalBlobs:
 
     def __init__(self, root: Path) -> None:
         self._root = root
+        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="objects")
 
     async def put(self, key: str, body: bytes, content_type: str) -> None:
         """Durable when it returns; the same key again replaces."""
-        await self.put_all({key: body})
+        await self.put_all([(key, body, content_type)])
 
-    async def put_all(self, bodies: Mapping[str, bytes]) -> None:
-        """Many at once, which share the cost of reaching the disk.
+    async def put_all(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
+        """`put` for many at once, which share the cost of reaching the disk.
 
         Raises:
             ObjectStoreUnavailable: the directory cannot be written.
         """
         with _disk(self._root):
-            await asyncio.to_thread(self._put_all, bodies)
-
-    def _put_all(self, bodies: Mapping[str, bytes]) -> None:
-        folders = set()
-        with ThreadPoolExecutor(min(_AT_ONCE, len(bodies) or 1)) as threads:
             # fsyncs that run side by side end in one commit of the file system's journal
-            for folder in threads.map(lambda item: self._put(*item), bodies.items()):
-                folders |= folder
-            list(threads.map(_sync, folders))
+            changed = await self._each(self._put, [(key, body) for key, body, _ in objects])
+            folders = set().union(*changed)
+            await self._each(_sync, [(folder,) for folder in folders])
+
+    async def _each(
+        self, work: Callable[..., Answer], arguments: Sequence[tuple[Any, ...]]
+    ) -> list[Answer]:
+        loop = asyncio.get_running_loop()
+        return await asyncio.gather(
+            *(loop.run_in_executor(self._threads, work, *given) for given in arguments)
+        )
 
     def _put(self, key: str, body: bytes) -> set[Path]:
         """The folders whose entries changed."""
@@ -98,7 +90,6 @@ class LocalBlobs:
                 draft.write(body)
                 draft.flush()
                 os.fsync(draft.fileno())
-                os.chmod(draft.name, 0o640)
                 os.replace(draft.name, file)
             except BaseException:
                 os.unlink(draft.name)
@@ -233,6 +224,14 @@ class S3Blobs:
         await self._call(
             self._client.put_object, Key=self._prefix + key, Body=body, ContentType=content_type
         )
+
+    async def put_all(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
+        """`put` for many at once, side by side.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        await asyncio.gather(*(self.put(*each) for each in objects))
 
     async def get(self, key: str) -> bytes:
         """

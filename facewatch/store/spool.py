@@ -115,6 +115,8 @@ class SqliteSpool:
         self._connection = _connected(folder)
         self._level = _measured(self._connection, 0)
         self._alarmed_at = -_ALARM_S
+        self.commits = 0
+        """Transactions so far; each is one fsync, however many calls share it."""
         self._thread = threading.Thread(target=self._run, name="spool")
         self._thread.start()
 
@@ -207,6 +209,7 @@ class SqliteSpool:
             self._connection.execute("BEGIN IMMEDIATE")
             answers = [(future, *self._attempt(work)) for work, future in group]
             self._connection.execute("COMMIT")
+            self.commits += 1
             if self._connection.execute("PRAGMA freelist_count").fetchone()[0] > _SPARE_PAGES:
                 self._connection.execute("PRAGMA incremental_vacuum").fetchall()
         except sqlite3.Error as error:
