@@ -12,6 +12,7 @@ Without videos: the demo's. Prints JSON lines, then a table.
 
 import argparse
 import asyncio
+import contextlib
 import json
 import os
 import platform
@@ -63,27 +64,18 @@ class Overheard:
         return getattr(self._engine, name)
 
 
-def cpu_s(home: Path) -> float:
-    """CPU seconds of this process and of the Postgres that works in *home*."""
+def cpu_s() -> float:
+    """CPU seconds of this process and of all below it: Postgres."""
     ticks = os.sysconf("SC_CLK_TCK")
-    return time.process_time() + sum(
-        sum(map(int, stat.rsplit(")", 1)[1].split()[11:15])) / ticks for stat in _postgres(home)
-    )
-
-
-def _postgres(home: Path) -> list[str]:
-    """/proc/PID/stat of the postmaster below *home* and of its children."""
-    (pid_file,) = home.rglob("postmaster.pid")
-    master = pid_file.read_text().split()[0]
-    stats = []
+    stats = {}
     for path in Path("/proc").glob("[0-9]*/stat"):
-        try:
-            stat = path.read_text()
-        except OSError:
-            continue
-        if path.parent.name == master or stat.rsplit(")", 1)[1].split()[1] == master:
-            stats.append(stat)
-    return stats
+        with contextlib.suppress(OSError):
+            stats[path.parent.name] = path.read_text().rsplit(")", 1)[1].split()
+    below = {str(os.getpid())}
+    while more := {pid for pid, stat in stats.items() if stat[1] in below} - below:
+        below |= more
+    below.remove(str(os.getpid()))
+    return time.process_time() + sum(sum(map(int, stats[pid][11:15])) / ticks for pid in below)
 
 
 def decode_alone(video: Path) -> float:
@@ -126,7 +118,7 @@ async def measure_once(
     """One round over one video: the whole, then its parts."""
     heard = Overheard(recognition.engine)
     camera = await app.camera_named(stores, f"{video.stem} {number}")
-    began = cpu_s(settings.home_path)
+    began = cpu_s()
     await app.replay(
         settings,
         stores,
@@ -137,7 +129,7 @@ async def measure_once(
         seen=lambda _: None,
         written=lambda _visit, _record: None,
     )
-    whole = cpu_s(settings.home_path) - began
+    whole = cpu_s() - began
     decode, models = decode_alone(video), models_alone(heard, settings)
     frames = len(heard.detected)
     return {
@@ -156,6 +148,7 @@ async def measure_once(
 async def measure(videos: Sequence[Path], rounds: int) -> list[dict[str, object]]:
     lines: list[dict[str, object]] = []
     with tempfile.TemporaryDirectory(prefix="facewatch-bench-") as folder:
+        os.chmod(folder, 0o755)  # Postgres may have to run as another user
         settings = Settings.model_validate(
             {"home": folder, "models": {"directory": str(_ROOT / ".home" / "models")}}
         )
