@@ -110,8 +110,7 @@ class SqliteSpool:
         self._most_bytes = most_bytes
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
-        self._arrived = asyncio.Event()
-        self._answered = asyncio.Event()
+        self._changed = asyncio.Event()
         self._connection = _connected(folder)
         self._level = _measured(self._connection, 0)
         self._alarmed_at = -_ALARM_S
@@ -136,10 +135,9 @@ class SqliteSpool:
         Fewer than *limit* when they are large: about 32 MiB at a time.
         """
         while True:
-            self._arrived.clear()
+            await self._until(lambda: self._level.events > 0)
             if found := await self._do(lambda connection: _oldest(connection, limit)):
                 return found
-            await self._arrived.wait()
 
     async def delivered(self, places: Sequence[int]) -> None:
         """Forget these: the stores have them."""
@@ -147,9 +145,7 @@ class SqliteSpool:
 
     async def drained(self) -> None:
         """Wait until no event waits any more."""
-        while self._level.events:
-            self._answered.clear()
-            await self._answered.wait()
+        await self._until(lambda: self._level.events == 0)
 
     @property
     def backlog(self) -> int:
@@ -182,6 +178,12 @@ class SqliteSpool:
         """After everything that was asked is done."""
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
+
+    async def _until(self, so: Callable[[], bool]) -> None:
+        """Wait for a level at which *so* holds."""
+        while not so():
+            self._changed.clear()
+            await self._changed.wait()
 
     async def _do(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
         future: asyncio.Future[Answer] = self._loop.create_future()
@@ -233,8 +235,7 @@ class SqliteSpool:
             self._connection.execute("RELEASE one")
 
     def _answer(self, answers: list[tuple["asyncio.Future[Any]", Any, Exception | None]]) -> None:
-        self._arrived.set()
-        self._answered.set()
+        self._changed.set()
         for future, value, error in answers:
             if future.done():
                 continue  # its caller was cancelled
