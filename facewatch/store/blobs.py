@@ -80,21 +80,12 @@ class LocalBlobs:
     def _put(self, key: str, body: bytes) -> set[Path]:
         """The folders whose entries changed."""
         file = self._file(key)
-        changed = {file.parent}
-        while not file.parent.exists():
-            changed |= {parent for parent in file.parents if not parent.exists()}
-            file.parent.mkdir(parents=True, exist_ok=True)
-            changed |= {folder.parent for folder in changed if folder != self._root}
-        with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as draft:
-            try:
-                draft.write(body)
-                draft.flush()
-                os.fsync(draft.fileno())
-                os.replace(draft.name, file)
-            except BaseException:
-                os.unlink(draft.name)
-                raise
-        return changed
+        while True:
+            missing = [path for path in (file.parent, *file.parents) if not path.exists()]
+            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            with suppress(FileNotFoundError):  # `delete` removed the folder while it was empty
+                _write(file, body)
+                return {file.parent, *(path.parent for path in missing)}
 
     async def get(self, key: str) -> bytes:
         """
@@ -169,8 +160,24 @@ def _disk(root: Path) -> Iterator[None]:
         ) from error
 
 
+def _write(file: Path, body: bytes) -> None:
+    """Whole, and on the disk but for its name."""
+    with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as draft:
+        try:
+            draft.write(body)
+            draft.flush()
+            os.fsync(draft.fileno())
+            os.replace(draft.name, file)
+        except BaseException:
+            os.unlink(draft.name)
+            raise
+
+
 def _sync(folder: Path) -> None:
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    try:
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
+    except FileNotFoundError:
+        return  # deleted since
     try:
         os.fsync(descriptor)
     finally:
