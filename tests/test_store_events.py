@@ -3,6 +3,7 @@
 import asyncio
 from dataclasses import replace
 from datetime import timedelta
+from pathlib import Path
 
 import asyncpg
 import numpy as np
@@ -13,9 +14,11 @@ from facewatch.domain.events import AssignedBy, EventRecord
 from facewatch.domain.ids import CameraId, LocationId, OrgId, PersonId, new_id
 from facewatch.domain.people import Person
 from facewatch.errors import NotFound
+from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database
 from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.garbage import sweep
 from facewatch.store.people import PostgresPeople
 from facewatch.store.secrets import Vault
 from tests.factories import (
@@ -512,3 +515,22 @@ async def test_the_places_of_a_camera_are_kept_with_the_event(cameras, events, s
 
     assert (await cameras.by_name(ORG, "door")).place == (floor, room)
     assert (await events.get(ORG, record.id)).place == (floor, room)
+
+
+async def test_the_pixels_of_what_was_replaced_are_swept(
+    camera: Camera, events: PostgresFaceEvents, database: Database, tmp_path: Path
+) -> None:
+    blobs = LocalBlobs(tmp_path / "objects")
+    first = a_record(camera.id)
+    second = better(first)
+    for record in (first, second):
+        keys = (record.frame_key, record.thumbnail_key, *record.look_keys)
+        await blobs.put_all([(key, b"pixels", "image/jpeg") for key in keys])
+        await events.add([record])
+
+    assert await sweep(database, blobs) == 0  # too young
+    assert await sweep(database, blobs, timedelta()) == 3
+    assert await sweep(database, blobs, timedelta()) == 0
+    assert await blobs.get(second.frame_key) == b"pixels"
+    with pytest.raises(NotFound):
+        await blobs.get(first.frame_key)

@@ -242,10 +242,6 @@ def _translated(dsn: str) -> Iterator[None]:
     try:
         yield
     except _DOWN as error:
-        if isinstance(error, ValueError) and not isinstance(
-            error, asyncpg.ClientConfigurationError
-        ):
-            raise  # a value of the wrong type: our bug, not Postgres' trouble
         why = _shown(str(error)) or type(error).__name__
         raise DatabaseUnavailable(
             f"Postgres at {_shown(dsn)} cannot be used: {why}",
