@@ -53,6 +53,9 @@ def postgres() -> Iterator[str]:
         server = embedded_postgres(Path(home))
         dsn = run.run(server.__aenter__())
         try:
+            # it dies with the tests: nothing in it has to survive a power cut
+            run.run(_statement(dsn, "ALTER SYSTEM SET fsync = off"))
+            run.run(_statement(dsn, "SELECT pg_reload_conf()"))
             run.run(_statement(dsn, "CREATE DATABASE template"))
             run.run(migrate(dsn.replace("/facewatch?", "/template?")))
             yield dsn

@@ -132,10 +132,10 @@ async def test_a_key_opens_until_it_expires(keys: PostgresKeys, dsn: str) -> Non
     await connection.close()
 
 
-@pytest.mark.parametrize("secret", ["", "fw_guess", "a\0b", "\ud800", "x" * 10_000])
-async def test_other_secrets_open_nothing(keys: PostgresKeys, secret: str) -> None:
+async def test_other_secrets_open_nothing(keys: PostgresKeys) -> None:
     await keys.create(ORG, "console", "admin")
-    assert await keys.authenticate(secret) is None
+    for secret in ("", "fw_guess", "a\0b", "\ud800", "x" * 10_000):
+        assert await keys.authenticate(secret) is None
 
 
 async def test_secrets_are_kept_as_hashes_and_never_alike(keys: PostgresKeys, dsn: str) -> None:

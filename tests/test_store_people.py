@@ -30,10 +30,10 @@ async def test_people_come_by_name_with_the_count_of_their_matchmakers(
     assert await people.all(OrgId(new_id())) == []
 
 
-@pytest.mark.parametrize("name", ["", "  ", "a\0b"])
-async def test_nobody_has_a_blank_name(people: PostgresPeople, name: str) -> None:
-    with pytest.raises(InvalidRequest):
-        await people.create(ORG, name)
+async def test_nobody_has_a_blank_name(people: PostgresPeople) -> None:
+    for name in ("", "  ", "a\0b"):
+        with pytest.raises(InvalidRequest):
+            await people.create(ORG, name)
 
 
 async def test_somebody_unknown(people: PostgresPeople) -> None:
