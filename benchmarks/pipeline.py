@@ -64,18 +64,15 @@ class Overheard:
         return getattr(self._engine, name)
 
 
-def cpu_s() -> float:
-    """CPU seconds of this process and of all below it: Postgres."""
-    ticks = os.sysconf("SC_CLK_TCK")
-    stats = {}
-    for path in Path("/proc").glob("[0-9]*/stat"):
+def cpu_s(home: Path) -> float:
+    """CPU seconds of this process and of the Postgres that works below *home*."""
+    ticks, total = os.sysconf("SC_CLK_TCK"), time.process_time()
+    for process in Path("/proc").glob("[0-9]*"):
         with contextlib.suppress(OSError):
-            stats[path.parent.name] = path.read_text().rsplit(")", 1)[1].split()
-    below = {str(os.getpid())}
-    while more := {pid for pid, stat in stats.items() if stat[1] in below} - below:
-        below |= more
-    below.remove(str(os.getpid()))
-    return time.process_time() + sum(sum(map(int, stats[pid][11:15])) / ticks for pid in below)
+            if home in (process / "cwd").resolve().parents:
+                times = (process / "stat").read_text().rsplit(")", 1)[1].split()[11:15]
+                total += sum(map(int, times)) / ticks
+    return total
 
 
 def decode_alone(video: Path) -> float:
@@ -118,7 +115,7 @@ async def measure_once(
     """One round over one video: the whole, then its parts."""
     heard = Overheard(recognition.engine)
     camera = await app.camera_named(stores, f"{video.stem} {number}")
-    began = cpu_s()
+    began = cpu_s(settings.home_path)
     await app.replay(
         settings,
         stores,
@@ -129,7 +126,7 @@ async def measure_once(
         seen=lambda _: None,
         written=lambda _visit, _record: None,
     )
-    whole = cpu_s() - began
+    whole = cpu_s(settings.home_path) - began
     decode, models = decode_alone(video), models_alone(heard, settings)
     frames = len(heard.detected)
     return {
@@ -156,6 +153,7 @@ async def measure(videos: Sequence[Path], rounds: int) -> list[dict[str, object]
             app.open_stores(settings) as stores,
             app.open_recognition(settings, stores) as recognition,
         ):
+            await measure_once(settings, stores, recognition, videos[0], -1)  # warm-up
             for number in range(rounds):
                 for video in videos:
                     line = await measure_once(settings, stores, recognition, video, number)

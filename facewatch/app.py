@@ -19,7 +19,7 @@ from facewatch.api.server import application, serving
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import CameraId, EventId, LocationId, OrgId, derived_id, new_id
-from facewatch.errors import DatabaseUnavailable, NotFound
+from facewatch.errors import DatabaseUnavailable, NotFound, StoreTrouble
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
@@ -48,6 +48,7 @@ from facewatch.store.cameras import CAMERAS, PostgresCameras, PostgresCameraStat
 from facewatch.store.database import Database, open_database
 from facewatch.store.embedded import embedded_postgres
 from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.garbage import sweep
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.migrate import migrate
 from facewatch.store.people import GALLERY, PostgresPeople
@@ -66,6 +67,7 @@ Written = Callable[[Visit, EventRecord], None]
 
 _DRAIN_S = 10.0
 _REPORT_S = 2.0
+_SWEEP_S = 60.0
 _VISITS_BOUND = 64
 
 
@@ -242,6 +244,7 @@ async def serve(
                 group.create_task(_keep_gallery(stores, recognition)),
                 group.create_task(_report_cameras(stores, board)),
                 group.create_task(_gauge(spool, metrics)),
+                group.create_task(_sweep(stores)),
                 group.create_task(
                     pass_time(recogniser, recognition.thread, _silence(board), visits)
                 ),
@@ -261,7 +264,7 @@ async def serve(
                 task.cancel()
             await asyncio.wait(upkeep)
             frames.close()
-            await asyncio.wait(stages)
+            await _finished(stages)
             await _drained(spool)
             delivery.cancel()
 
@@ -424,6 +427,14 @@ async def _report_cameras(stores: Stores, board: Board) -> None:
         await asyncio.sleep(_REPORT_S)
 
 
+async def _sweep(stores: Stores) -> None:
+    """Delete the pictures of replaced versions, once nobody can be reading them any more."""
+    while True:
+        with contextlib.suppress(StoreTrouble):
+            await sweep(stores.database, stores.blobs)
+        await asyncio.sleep(_SWEEP_S)
+
+
 async def _gauge(spool: SqliteSpool, metrics: Metrics) -> None:
     """Keep the spool's numbers fresh for `/metrics`."""
     while True:
@@ -444,6 +455,14 @@ def _silence(board: Board) -> Callable[[], list[tuple[CameraId, float]]]:
         return [(camera, asked_at - before) for camera in board.silent(for_s=2.0)]
 
     return silent
+
+
+async def _finished(stages: Sequence["asyncio.Task[None]"]) -> None:
+    """Wait for the stages to finish what is in hand; with a full spool they cannot."""
+    _, stuck = await asyncio.wait(stages, timeout=_DRAIN_S)
+    for task in stuck:
+        log.error("%s could not finish what was in hand: the spool is full", task.get_coro())
+        task.cancel()
 
 
 async def _drained(spool: Spool) -> None:

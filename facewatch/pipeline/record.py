@@ -72,14 +72,28 @@ async def record(visits: Channel[Visit], recorder: Recorder) -> None:
         decision = await _decide(visit, recorder)
         if before is None or _says_more(before, visit, decision):
             event, pictures = await _version(visit, decision, before, recorder)
-            with recorder.metrics.timed(Stage.SPOOL):
-                await recorder.spool.add(event, pictures)
+            await _spool(event, pictures, recorder)
             recorder.written(visit, event)
             open_events[visit.event] = _Written(event, visit.best)
         if visit.closed:
             del open_events[visit.event]
             known = decision is not None and decision.person is not None
             recorder.metrics.events_recorded.labels("known" if known else "unknown").inc()
+
+
+async def _spool(event: EventRecord, pictures: Mapping[str, bytes], recorder: Recorder) -> None:
+    """Make *event* durable; a full spool holds the engine back until there is room."""
+    said = False
+    while True:
+        try:
+            with recorder.metrics.timed(Stage.SPOOL):
+                await recorder.spool.add(event, pictures)
+            return
+        except StoreTrouble as trouble:
+            if not said:
+                log.error("event %s waits for room: %s", event.id, trouble)
+            said = True
+            await asyncio.sleep(1.0)
 
 
 def _says_more(before: _Written, visit: Visit, decision: Decision | None) -> bool:
@@ -205,12 +219,12 @@ async def deliver(
         waiting = await spool.oldest(most)
         try:
             with metrics.timed(Stage.STORE):
-                await asyncio.gather(
-                    *(
-                        blobs.put(key, body, _content_type(key))
+                await blobs.put_all(
+                    [
+                        (key, body, _content_type(key))
                         for it in waiting
                         for key, body in it.pictures.items()
-                    )
+                    ]
                 )
                 await events.add([it.record for it in waiting])
         except StoreTrouble as trouble:

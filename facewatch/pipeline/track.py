@@ -8,6 +8,7 @@ asks for it seldom: for its first good look, for a clearly better one, and now a
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,9 @@ from numpy.typing import NDArray
 from facewatch.domain.faces import Look, Pixels, Template
 from facewatch.domain.geometry import Box
 from facewatch.ports import Frame
+
+Tiny: TypeAlias = NDArray[np.float32]
+"""A face as a tiny picture, see `tiny_picture`; the product of two says how alike they are."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,8 +58,7 @@ class Shot:
 class Track:
     """One face, as far as it has been followed. Engine thread only."""
 
-    def __init__(self, number: int, look: Look, clock_s: float) -> None:
-        self.number = number
+    def __init__(self, look: Look, tiny: Tiny, clock_s: float) -> None:
         self.first = look
         self.last = look
         self.looks = 0
@@ -66,7 +69,7 @@ class Track:
         self.kept: list[Look] = []
         self.templates_added = 0
         self._velocity = (0.0, 0.0)
-        self._likeness = likeness_vector(look.crop)
+        self.tiny = tiny
 
     def expected(self, clock_s: float) -> Box:
         """Where the face should be now, at constant velocity."""
@@ -75,12 +78,8 @@ class Track:
         box = self.last.box
         return Box(box.left + dx, box.top + dy, box.right + dx, box.bottom + dy)
 
-    def likeness(self, look: Look) -> float:
-        """How alike the newest look and *look* are as tiny pictures, -1..1."""
-        return float(self._likeness @ likeness_vector(look.crop))
-
-    def follow(self, look: Look, clock_s: float) -> None:
-        """*look* is this face, now."""
+    def follow(self, look: Look, tiny: Tiny, clock_s: float) -> None:
+        """*look* is this face, now; *tiny* is its tiny picture."""
         elapsed = clock_s - self.seen_s
         if elapsed > 0:
             (x0, y0), (x1, y1) = self.last.box.centre, look.box.centre
@@ -91,7 +90,7 @@ class Track:
         self.last = look
         self.looks += 1
         self.seen_s = clock_s
-        self._likeness = likeness_vector(look.crop)
+        self.tiny = tiny
 
     def keep(self, look: Look, most: int) -> None:
         """Remember *look* if it is among the best; one with a template outranks one without."""
@@ -119,7 +118,7 @@ class Track:
         return max(cosines, default=None)
 
 
-def likeness_vector(crop: Pixels) -> NDArray[np.float32]:
+def tiny_picture(crop: Pixels) -> Tiny:
     """(196,) brightness of an aligned face on a 14 x 14 grid, mean 0, length 1."""
     grid = crop[:, :, 1].reshape(14, 8, 14, 8).mean(axis=(1, 3), dtype=np.float32).ravel()
     grid -= grid.mean()
@@ -128,18 +127,25 @@ def likeness_vector(crop: Pixels) -> NDArray[np.float32]:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairing:
-    """A track and the look that may be its next one."""
+    """A track and the look that may be its next one.
+
+    Attributes:
+        likeness: Product of their tiny pictures, -1..1.
+        sure: No template is needed to tell that they are one face.
+    """
 
     track: Track
     look: Look
+    tiny: Tiny
     likeness: float
     sure: bool
 
 
 def pair(
     tracks: Sequence[Track], looks: Sequence[Look], clock_s: float, rule: Following
-) -> tuple[list[Pairing], list[Look]]:
+) -> tuple[list[Pairing], list[tuple[Look, Tiny]]]:
     """Give each track at most one look, nearest and most alike first; and the looks left over."""
+    tiny = [tiny_picture(look.crop) for look in looks]
     choices: list[tuple[float, int, int, float, float]] = []
     for i, track in enumerate(tracks):
         expected = track.expected(clock_s)
@@ -147,7 +153,7 @@ def pair(
         for j, look in enumerate(looks):
             distance = _distance(expected, look.box)
             if distance < patience:
-                alike = track.likeness(look)
+                alike = float(track.tiny @ tiny[j])
                 choices.append((distance - alike, i, j, alike, distance))
     pairs: list[Pairing] = []
     taken_tracks: set[int] = set()
@@ -159,8 +165,8 @@ def pair(
         taken_looks.add(j)
         gap = clock_s - tracks[i].seen_s
         sure = alike >= rule.alike and distance < 0.6 * rule.reach and gap < rule.lost_after_s / 2
-        pairs.append(Pairing(tracks[i], looks[j], alike, sure))
-    return pairs, [look for j, look in enumerate(looks) if j not in taken_looks]
+        pairs.append(Pairing(tracks[i], looks[j], tiny[j], alike, sure))
+    return pairs, [(looks[j], tiny[j]) for j in range(len(looks)) if j not in taken_looks]
 
 
 def _distance(a: Box, b: Box) -> float:

@@ -13,7 +13,7 @@ import numpy as np
 from facewatch.domain.events import TimeSource
 from facewatch.domain.faces import Look, Pixels, Template
 from facewatch.domain.ids import CameraId, EventId
-from facewatch.pipeline.track import Following, Pairing, Shot, Track, pair
+from facewatch.pipeline.track import Following, Pairing, Shot, Tiny, Track, pair
 from facewatch.ports import Frame
 
 
@@ -135,7 +135,6 @@ class Visitors:
         self._clock_s = 0.0
         self._idled_s = 0.0
         self._last_frame: Frame | None = None
-        self._tracks_begun = 0
         self._visits_begun = 0
 
     def see(
@@ -153,14 +152,14 @@ class Visitors:
         asked = [it.look.crop for it in doubts] + [look.crop for _, look in wishes]
         templates = yield asked
 
-        present = [(it.look, self._follow(it.track, it.look)) for it in pairs if it.sure]
+        present = [(it.look, self._follow(it.track, it.look, it.tiny)) for it in pairs if it.sure]
         present += [
             (doubt.look, self._settle(doubt, template))
             for doubt, template in zip(doubts, templates[: len(doubts)], strict=True)
         ]
         for (track, look), template in zip(wishes, templates[len(doubts) :], strict=True):
             track.add_template(look, template, self._clock_s)
-        present += [(look, self._begin(look)) for look in strangers]
+        present += [(look, self._begin(look, tiny)) for look, tiny in strangers]
         self._take_shots(frame, present)
         return self._report()
 
@@ -205,8 +204,8 @@ class Visitors:
                 wishes.append((track, best))
         return wishes
 
-    def _follow(self, track: Track, look: Look) -> Track:
-        track.follow(look, self._clock_s)
+    def _follow(self, track: Track, look: Look, tiny: Tiny) -> Track:
+        track.follow(look, tiny, self._clock_s)
         track.keep(look, self._following.keep)
         return track
 
@@ -220,19 +219,18 @@ class Visitors:
             else doubt.likeness >= self._following.alike / 2
         )
         if same:
-            track = self._follow(doubt.track, doubt.look)
+            track = self._follow(doubt.track, doubt.look, doubt.tiny)
         else:
             self._tracks.remove(doubt.track)
-            track = self._begin(doubt.look)
+            track = self._begin(doubt.look, doubt.tiny)
         if telling:
             track.add_template(doubt.look, template, self._clock_s)
         return track
 
-    def _begin(self, look: Look) -> Track:
-        track = Track(self._tracks_begun, look, self._clock_s)
-        self._tracks_begun += 1
+    def _begin(self, look: Look, tiny: Tiny) -> Track:
+        track = Track(look, tiny, self._clock_s)
         self._tracks.append(track)
-        return self._follow(track, look)
+        return self._follow(track, look, tiny)
 
     def _take_shots(self, frame: Frame, present: Sequence[tuple[Look, Track]]) -> None:
         """Keep the frame for whoever it shows best so far."""

@@ -197,6 +197,13 @@ async def _notifications(connection: asyncpg.Connection, channel: str) -> AsyncI
         rung.clear()
 
 
+class _Unchanged(asyncpg.Connection):  # type: ignore[misc]  # asyncpg publishes no types
+    """A connection whose session nobody changes: there is nothing to reset between two users."""
+
+    def get_reset_query(self) -> str:
+        return ""
+
+
 @asynccontextmanager
 async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Database]:
     """Named statements against the database at *dsn*, which is migrated already.
@@ -211,6 +218,7 @@ async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Databas
             max_size=connections,
             timeout=_CONNECT_S,
             command_timeout=_STATEMENT_S,
+            connection_class=_Unchanged,
         )
     try:
         yield Database(dsn, pool)

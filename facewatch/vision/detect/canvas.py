@@ -28,6 +28,11 @@ class Candidates:
 
     @classmethod
     def joined(cls, parts: list["Candidates"]) -> "Candidates":
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            none = np.zeros(0, np.float32)
+            return cls(np.zeros(0, np.intp), none, none.reshape(0, 4), none.reshape(0, 5, 2))
         return cls(
             np.concatenate([part.item for part in parts]),
             np.concatenate([part.scores for part in parts]),
@@ -64,16 +69,28 @@ class Canvas:
         return self.width, self.height
 
 
-def painted(pictures: list[Picture], canvases: list[Canvas]) -> NDArray[np.uint8]:
-    """Pictures whose canvases are equally large, as one batch (n, height, width, 3)."""
-    if len(pictures) == 1 and canvases[0].size == (canvases[0].fit_width, canvases[0].fit_height):
-        return pictures[0].fit(*canvases[0].size)[None]
-    width, height = canvases[0].size
-    batch = np.zeros((len(pictures), height, width, 3), np.uint8)
-    for onto, picture, canvas in zip(batch, pictures, canvases, strict=True):
-        pixels = picture.fit(canvas.fit_width, canvas.fit_height)
-        onto[: canvas.fit_height, : canvas.fit_width] = pixels
-    return batch
+class Sheets:
+    """Memory for canvases, kept for the next batch: new pages cost more than painting them.
+
+    Grows to the largest batch of each size. One thread at a time.
+    """
+
+    def __init__(self) -> None:
+        self._sheets: dict[tuple[int, int], NDArray[np.uint8]] = {}
+
+    def painted(self, pictures: list[Picture], canvases: list[Canvas]) -> NDArray[np.uint8]:
+        """Pictures of equally large canvases, (n, height, width, 3); good until the next call."""
+        width, height = canvases[0].size
+        kept = self._sheets.get((width, height))
+        if kept is None or len(kept) < len(pictures):
+            kept = np.zeros((len(pictures), height, width, 3), np.uint8)
+            self._sheets[width, height] = kept
+        for onto, picture, canvas in zip(kept, pictures, canvases, strict=False):
+            pixels = picture.fit(canvas.fit_width, canvas.fit_height)
+            onto[: canvas.fit_height, : canvas.fit_width] = pixels
+            onto[canvas.fit_height :] = 0
+            onto[:, canvas.fit_width :] = 0
+        return kept[: len(pictures)]
 
 
 def detections(

@@ -7,7 +7,7 @@ from facewatch.domain.faces import Detection
 from facewatch.ports import Picture
 from facewatch.vision.cards import Family
 from facewatch.vision.detect import scrfd, yunet
-from facewatch.vision.detect.canvas import Canvas, detections, painted
+from facewatch.vision.detect.canvas import Canvas, Sheets, detections
 from facewatch.vision.session import Session
 
 _FAMILIES = {
@@ -28,6 +28,7 @@ class Detector:
         self._session = session
         self._long_side = long_side
         self._threshold = threshold
+        self._sheets = Sheets()
         self._decode, self._overlap = _FAMILIES[session.card.family]
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
@@ -40,7 +41,9 @@ class Detector:
             groups[canvas.size].append(place)
         found: list[list[Detection]] = [[] for _ in pictures]
         for (width, _), places in groups.items():
-            batch = painted([pictures[n] for n in places], [canvases[n] for n in places])
+            batch = self._sheets.painted(
+                [pictures[n] for n in places], [canvases[n] for n in places]
+            )
             candidates = self._decode(self._session.run(batch), width, self._threshold)
             for item, place in enumerate(places):
                 found[place] = detections(

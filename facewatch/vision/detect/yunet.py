@@ -22,6 +22,8 @@ def decode(outputs: list[NDArray[np.float32]], width: int, threshold: float) -> 
         classes, objects, boxes, points = outputs[level::3]
         squared = classes[..., 0] * objects[..., 0]
         item, cell = np.nonzero(squared > threshold * threshold)
+        if not len(item):
+            continue
         columns = width // stride
         corner = np.stack([cell % columns, cell // columns], 1).astype(np.float32)
         box = boxes[item, cell]
