@@ -115,6 +115,10 @@ class Engine(Protocol):
         """Every face of each picture, boxes and landmarks in that picture's own pixels."""
         ...
 
+    def promise(self, detection: Detection) -> float:
+        """The best overall quality that a closer look at this face could find."""
+        ...
+
     def align(self, picture: Picture, landmarks: Landmarks) -> Pixels:
         """The 112 x 112 crop that the embedder wants, cut from the full-size picture."""
         ...

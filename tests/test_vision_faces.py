@@ -23,6 +23,7 @@ DETECTORS = ["yunet", "scrfd-2.5g"]
 EVERY = [*DETECTORS, "sface"]
 PADDED = Batching((1, 2, 4, 8), padded=True)
 SPLIT = Batching((1, 2, 4), padded=False)
+NO_TINY = np.zeros(196, np.float32)
 
 
 @pytest.fixture(scope="module")
@@ -296,7 +297,7 @@ def test_a_turned_head_is_worth_less_and_a_tilted_one_is_not(
     for tilt in np.radians((0, 40)):
         seen = np.stack([x * np.cos(tilt) - head[:, 1] * np.sin(tilt),
                          x * np.sin(tilt) + head[:, 1] * np.cos(tilt)], 1) + 200  # fmt: skip
-        found = Detection(Box(150, 150, 250, 250), seen.astype(np.float32), 0.9)
+        found = Detection(Box(150, 150, 250, 250), seen.astype(np.float32), 0.9, NO_TINY)
         grey = np.full((112, 112, 3), 128, np.uint8)
         assert least <= engines["yunet"].quality(found, grey).pose <= most
 
@@ -305,7 +306,9 @@ def test_small_faces_are_worth_less(engines: dict[str, FaceEngine], judge: Judge
     points = np.float32([[38, 52], [73, 52], [56, 72], [41, 92], [71, 92]])
     crop = np.zeros((112, 112, 3), np.uint8)
     sizes = [
-        engines["yunet"].quality(Detection(Box(0, 0, width, width), points, 0.9), crop).size
+        engines["yunet"]
+        .quality(Detection(Box(0, 0, width, width), points, 0.9, NO_TINY), crop)
+        .size
         for width in (20, 24, 40, 60, 80, 200)
     ]
     assert sizes[0] == sizes[1] == 0

@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 
 from facewatch.domain.events import TimeSource
-from facewatch.domain.faces import Detection, Look, Pixels, Quality, Template
+from facewatch.domain.faces import Detection, Glimpse, Look, Pixels, Quality, Template, Tiny
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, derived_id
 from facewatch.pipeline.visit import Visit, Visitors
@@ -46,6 +46,11 @@ class Somebody:
         return np.repeat(np.repeat(noise, 8, 0), 8, 1)[:, :, None].repeat(3, 2)
 
     @property
+    def tiny(self) -> Tiny:
+        grid = np.random.default_rng(self.seed).normal(size=196).astype(np.float32)
+        return np.asarray(grid / np.linalg.norm(grid), dtype=np.float32)
+
+    @property
     def template(self) -> Template:
         vector = np.random.default_rng(self.seed).normal(size=128).astype(np.float32)
         return np.asarray(vector / np.linalg.norm(vector), dtype=np.float32)
@@ -60,7 +65,7 @@ Scene = Callable[[float], Iterable[tuple[Somebody, float, Quality]]]
 
 def look(t_s: float, who: Somebody, x: float, quality: Quality) -> Look:
     box = Box(x, 100, x + 80, 200)
-    found = Detection(box, np.zeros((5, 2), np.float32), quality.score)
+    found = Detection(box, np.zeros((5, 2), np.float32), quality.score, who.tiny)
     return Look(EPOCH + timedelta(seconds=t_s), t_s, found, quality, who.crop)
 
 
@@ -80,7 +85,9 @@ class Camera:
     def show(self, t_s: float, looks: Sequence[Look]) -> None:
         at = EPOCH + timedelta(seconds=t_s)
         frame = Frame(CAMERA, 0, at, t_s, TimeSource.ARRIVAL, NoPicture())
-        step = self.visitors.see(frame, looks)
+        closely = {id(it.detection): it for it in looks}
+        glimpses = [Glimpse(at, t_s, it.detection, it.quality.overall) for it in looks]
+        step = self.visitors.see(frame, glimpses, lambda it: closely[id(it.detection)])
         crops = next(step)
         self.embedded += len(crops)
         with pytest.raises(StopIteration) as end:

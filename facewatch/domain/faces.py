@@ -24,6 +24,13 @@ the order of both detector families.
 """
 
 
+Tiny: TypeAlias = NDArray[np.float32]
+"""(196,) brightness of an upright face on a 14 x 14 grid, mean 0, length 1.
+
+The product of two says how alike two looks are: enough to follow a face, not to know it.
+"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
     """A face found in a picture; box and landmarks in that picture's own pixels."""
@@ -31,6 +38,7 @@ class Detection:
     box: Box
     landmarks: Landmarks
     score: float
+    tiny: Tiny
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,12 +67,31 @@ class Quality:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class Look:
-    """One face in one frame of a camera.
+class Glimpse:
+    """One face in one frame of a camera, as the detector saw it.
 
     Attributes:
         at: When the frame was captured, UTC.
         t_s: The same in the video's own time, seconds.
+        promise: The best overall quality that a closer look could find, 0..1.
+    """
+
+    at: datetime
+    t_s: float
+    detection: Detection
+    promise: float
+
+    @property
+    def box(self) -> Box:
+        return self.detection.box
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Look:
+    """A glimpse that was looked at more closely: aligned and judged.
+
+    Attributes:
+        at, t_s: As of the glimpse.
         crop: The aligned face, 112 x 112 BGR.
         template: None while nobody asked for it: embedding is the dear step.
     """

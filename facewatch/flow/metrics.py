@@ -32,7 +32,7 @@ class Stage(StrEnum):
     DETECT = "detect"
     """Convert and detect, one batch."""
     ALIGN = "align"
-    """Cut the aligned crops of one batch."""
+    """A closer look at one face: aligned crop and quality."""
     EMBED = "embed"
     """Templates of one batch."""
     MATCH = "match"

@@ -3,8 +3,9 @@
 import asyncio
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
+from functools import partial
 
-from facewatch.domain.faces import Detection, Look, Pixels, Template
+from facewatch.domain.faces import Glimpse, Look, Pixels, Template
 from facewatch.domain.ids import CameraId
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
@@ -36,15 +37,14 @@ class Recogniser:
         """What *frames*, at most one a camera, change; embeddings are batched over cameras."""
         with self._metrics.timed(Stage.DETECT):
             detections = self._engine.detect([frame.picture for frame in frames])
-        with self._metrics.timed(Stage.ALIGN):
-            looks = [
-                [self._look(frame, it) for it in found]
-                for frame, found in zip(frames, detections, strict=True)
-            ]
-        self._metrics.faces_detected.inc(sum(map(len, looks)))
+        self._metrics.faces_detected.inc(sum(map(len, detections)))
         steps = [
-            self._at(frame.camera).see(frame, seen)
-            for frame, seen in zip(frames, looks, strict=True)
+            self._at(frame.camera).see(
+                frame,
+                [Glimpse(frame.at, frame.t_s, it, self._engine.promise(it)) for it in found],
+                partial(self._look, frame),
+            )
+            for frame, found in zip(frames, detections, strict=True)
         ]
         asked = [next(step) for step in steps]
         templates = self._embed([crop for crops in asked for crop in crops])
@@ -71,9 +71,13 @@ class Recogniser:
             self._visitors[camera] = self._visitors_at(camera)
         return self._visitors[camera]
 
-    def _look(self, frame: Frame, found: Detection) -> Look:
-        crop = self._engine.align(frame.picture, found.landmarks)
-        return Look(frame.at, frame.t_s, found, self._engine.quality(found, crop), crop)
+    def _look(self, frame: Frame, glimpse: Glimpse) -> Look:
+        """A closer look: the aligned face, from the picture at full size, and its quality."""
+        found = glimpse.detection
+        with self._metrics.timed(Stage.ALIGN):
+            crop = self._engine.align(frame.picture, found.landmarks)
+            quality = self._engine.quality(found, crop)
+        return Look(glimpse.at, glimpse.t_s, found, quality, crop)
 
     def _embed(self, crops: Sequence[Pixels]) -> list[Template]:
         if not crops:

@@ -1,37 +1,34 @@
-"""Looks become tracks: the same face across the frames of one camera.
+"""Glimpses become tracks: the same face across the frames of one camera.
 
-Association is by motion and overlap, backed by a tiny picture of the face (`likeness`), which
-costs nothing. Where the three leave a doubt (a jump, a gap, another face at the same place)
+Association is by motion and overlap, backed by a tiny picture of the face, which costs next to
+nothing. Where the three leave a doubt (a jump, a gap, another face at the same place)
 the look is embedded and the templates decide. Embedding is the dear step on a CPU, so a track
 asks for it seldom: for its first good look, for a clearly better one, and now and then.
 """
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from typing import TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
 
-from facewatch.domain.faces import Look, Pixels, Template
+from facewatch.domain.faces import Glimpse, Look, Template
 from facewatch.domain.geometry import Box
 from facewatch.ports import Frame
-
-Tiny: TypeAlias = NDArray[np.float32]
-"""A face as a tiny picture, see `tiny_picture`; the product of two says how alike they are."""
 
 
 @dataclass(frozen=True, slots=True)
 class Following:
-    """When two looks are one face. Distances in face widths, times in seconds.
+    """When two glimpses are one face. Distances in face widths, times in seconds.
 
     Attributes:
         reach: How far a face may be from where its track expects it.
         lost_after_s: A track not seen for this long ends.
-        alike: Likeness from which neighbouring looks need no template to be one face.
+        alike: Likeness from which neighbouring glimpses need no template to be one face.
         same: Cosine from which two templates of one track are one person.
         keep: Best looks kept of a track.
         worth_embedding: Quality below which a template says nothing about who it is.
+        closer_by: A glimpse is worth a closer look if it promises this much more than the worst
+            of those that are kept.
         better_by: A look this much better than the best embedded one is embedded too.
         refresh_s: A look is embedded at least this often, to notice a change of person.
     """
@@ -42,6 +39,7 @@ class Following:
     same: float = 0.3
     keep: int = 5
     worth_embedding: float = 0.25
+    closer_by: float = 0.05
     better_by: float = 0.08
     refresh_s: float = 5.0
 
@@ -58,9 +56,9 @@ class Shot:
 class Track:
     """One face, as far as it has been followed. Engine thread only."""
 
-    def __init__(self, look: Look, tiny: Tiny, clock_s: float) -> None:
-        self.first = look
-        self.last = look
+    def __init__(self, glimpse: Glimpse, clock_s: float) -> None:
+        self.first = glimpse
+        self.last = glimpse
         self.looks = 0
         self.born_s = clock_s
         self.seen_s = clock_s
@@ -69,7 +67,6 @@ class Track:
         self.kept: list[Look] = []
         self.templates_added = 0
         self._velocity = (0.0, 0.0)
-        self.tiny = tiny
 
     def expected(self, clock_s: float) -> Box:
         """Where the face should be now, at constant velocity."""
@@ -78,19 +75,18 @@ class Track:
         box = self.last.box
         return Box(box.left + dx, box.top + dy, box.right + dx, box.bottom + dy)
 
-    def follow(self, look: Look, tiny: Tiny, clock_s: float) -> None:
-        """*look* is this face, now; *tiny* is its tiny picture."""
+    def follow(self, glimpse: Glimpse, clock_s: float) -> None:
+        """*glimpse* is this face, now."""
         elapsed = clock_s - self.seen_s
         if elapsed > 0:
-            (x0, y0), (x1, y1) = self.last.box.centre, look.box.centre
+            (x0, y0), (x1, y1) = self.last.box.centre, glimpse.box.centre
             self._velocity = (
                 0.5 * self._velocity[0] + 0.5 * (x1 - x0) / elapsed,
                 0.5 * self._velocity[1] + 0.5 * (y1 - y0) / elapsed,
             )
-        self.last = look
+        self.last = glimpse
         self.looks += 1
         self.seen_s = clock_s
-        self.tiny = tiny
 
     def keep(self, look: Look, most: int) -> None:
         """Remember *look* if it is among the best; one with a template outranks one without."""
@@ -118,16 +114,9 @@ class Track:
         return max(cosines, default=None)
 
 
-def tiny_picture(crop: Pixels) -> Tiny:
-    """(196,) brightness of an aligned face on a 14 x 14 grid, mean 0, length 1."""
-    grid = crop[:, :, 1].reshape(14, 8, 14, 8).mean(axis=(1, 3), dtype=np.float32).ravel()
-    grid -= grid.mean()
-    return np.asarray(grid / max(float(np.linalg.norm(grid)), 1e-6), dtype=np.float32)
-
-
 @dataclass(frozen=True, slots=True, eq=False)
 class Pairing:
-    """A track and the look that may be its next one.
+    """A track and the glimpse that may be its next one.
 
     Attributes:
         likeness: Product of their tiny pictures, -1..1.
@@ -135,38 +124,36 @@ class Pairing:
     """
 
     track: Track
-    look: Look
-    tiny: Tiny
+    glimpse: Glimpse
     likeness: float
     sure: bool
 
 
 def pair(
-    tracks: Sequence[Track], looks: Sequence[Look], clock_s: float, rule: Following
-) -> tuple[list[Pairing], list[tuple[Look, Tiny]]]:
-    """Give each track at most one look, nearest and most alike first; and the looks left over."""
-    tiny = [tiny_picture(look.crop) for look in looks]
+    tracks: Sequence[Track], glimpses: Sequence[Glimpse], clock_s: float, rule: Following
+) -> tuple[list[Pairing], list[Glimpse]]:
+    """Give each track at most one glimpse, nearest and most alike first; and those left over."""
     choices: list[tuple[float, int, int, float, float]] = []
     for i, track in enumerate(tracks):
         expected = track.expected(clock_s)
         patience = rule.reach * (1 + clock_s - track.seen_s)
-        for j, look in enumerate(looks):
-            distance = _distance(expected, look.box)
+        for j, glimpse in enumerate(glimpses):
+            distance = _distance(expected, glimpse.box)
             if distance < patience:
-                alike = float(track.tiny @ tiny[j])
+                alike = float(track.last.detection.tiny @ glimpse.detection.tiny)
                 choices.append((distance - alike, i, j, alike, distance))
     pairs: list[Pairing] = []
     taken_tracks: set[int] = set()
-    taken_looks: set[int] = set()
+    taken_glimpses: set[int] = set()
     for _, i, j, alike, distance in sorted(choices):
-        if i in taken_tracks or j in taken_looks:
+        if i in taken_tracks or j in taken_glimpses:
             continue
         taken_tracks.add(i)
-        taken_looks.add(j)
+        taken_glimpses.add(j)
         gap = clock_s - tracks[i].seen_s
         sure = alike >= rule.alike and distance < 0.6 * rule.reach and gap < rule.lost_after_s / 2
-        pairs.append(Pairing(tracks[i], looks[j], tiny[j], alike, sure))
-    return pairs, [(looks[j], tiny[j]) for j in range(len(looks)) if j not in taken_looks]
+        pairs.append(Pairing(tracks[i], glimpses[j], alike, sure))
+    return pairs, [it for j, it in enumerate(glimpses) if j not in taken_glimpses]
 
 
 def _distance(a: Box, b: Box) -> float:

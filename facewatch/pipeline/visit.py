@@ -11,9 +11,9 @@ from datetime import datetime
 import numpy as np
 
 from facewatch.domain.events import TimeSource
-from facewatch.domain.faces import Look, Pixels, Template
+from facewatch.domain.faces import Glimpse, Look, Pixels, Template
 from facewatch.domain.ids import CameraId, EventId
-from facewatch.pipeline.track import Following, Pairing, Shot, Tiny, Track, pair
+from facewatch.pipeline.track import Following, Pairing, Shot, Track, pair
 from facewatch.ports import Frame
 
 
@@ -112,6 +112,15 @@ class _Open:
         return max((track.resemblance(template) or -1.0 for track in self.tracks), default=-1.0)
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class _Present:
+    """A face in the newest frame and its track; *look* is None where a glimpse was enough."""
+
+    glimpse: Glimpse
+    look: Look | None
+    track: Track
+
+
 class Visitors:
     """Everybody at one camera. Engine thread only.
 
@@ -138,29 +147,31 @@ class Visitors:
         self._visits_begun = 0
 
     def see(
-        self, frame: Frame, looks: Sequence[Look]
+        self, frame: Frame, glimpses: Sequence[Glimpse], closer: Callable[[Glimpse], Look]
     ) -> Generator[list[Pixels], Sequence[Template], list[Visit]]:
         """Take in one frame; yields once, the crops to embed, and is sent their templates.
+
+        *closer* aligns and judges a glimpse of this frame; it is asked where that could matter.
 
         Returns:
             The visits that have something new to say, in order of their beginning.
         """
         self._advance(frame)
-        pairs, strangers = pair(self._tracks, looks, self._clock_s, self._following)
-        doubts = [it for it in pairs if not it.sure]
-        wishes = self._wishes([it for it in pairs if it.sure])
-        asked = [it.look.crop for it in doubts] + [look.crop for _, look in wishes]
+        pairs, strangers = pair(self._tracks, glimpses, self._clock_s, self._following)
+        doubts = [(it, closer(it.glimpse)) for it in pairs if not it.sure]
+        present = [self._follow(it, closer) for it in pairs if it.sure]
+        wishes = self._wishes(present)
+        asked = [look.crop for _, look in doubts] + [look.crop for _, look in wishes]
         templates = yield asked
 
-        present = [(it.look, self._follow(it.track, it.look, it.tiny)) for it in pairs if it.sure]
-        present += [
-            (doubt.look, self._settle(doubt, template))
-            for doubt, template in zip(doubts, templates[: len(doubts)], strict=True)
-        ]
         for (track, look), template in zip(wishes, templates[len(doubts) :], strict=True):
             track.add_template(look, template, self._clock_s)
-        present += [(look, self._begin(look, tiny)) for look, tiny in strangers]
-        self._take_shots(frame, present)
+        present += [
+            self._settle(doubt, look, template)
+            for (doubt, look), template in zip(doubts, templates[: len(doubts)], strict=True)
+        ]
+        present += [self._begin(glimpse, closer(glimpse)) for glimpse in strangers]
+        self._take_shots(frame, present, closer)
         return self._report()
 
     def idle(self, elapsed_s: float) -> list[Visit]:
@@ -186,32 +197,40 @@ class Visitors:
         self._clock_s += max(elapsed - self._idled_s, 0.0)
         self._idled_s = 0.0
 
-    def _wishes(self, pairs: Sequence[Pairing]) -> list[tuple[Track, Look]]:
+    def _follow(self, it: Pairing, closer: Callable[[Glimpse], Look]) -> _Present:
+        """The same face, surely; looked at closely if that could teach anything."""
+        track, rule = it.track, self._following
+        track.follow(it.glimpse, self._clock_s)
+        due = self._clock_s - track.embedded_s > rule.refresh_s
+        worst = min((kept.quality.overall for kept in track.kept), default=0.0)
+        if not due and len(track.kept) >= rule.keep and it.glimpse.promise < worst + rule.closer_by:
+            return _Present(it.glimpse, None, track)
+        look = closer(it.glimpse)
+        track.keep(look, rule.keep)
+        return _Present(it.glimpse, look, track)
+
+    def _wishes(self, present: Sequence[_Present]) -> list[tuple[Track, Look]]:
         """Which looks could change an answer: a first good one, a better one, a refresh."""
         rule, wishes = self._following, []
-        for it in pairs:
-            track, look = it.track, it.look
-            embedded = track.templates
-            candidates = [look, *(kept for kept in track.kept if kept.template is None)]
+        for it in present:
+            if it.look is None:
+                continue
+            embedded = it.track.templates
+            candidates = [it.look, *(kept for kept in it.track.kept if kept.template is None)]
             best = max(candidates, key=lambda it: it.quality.overall)
             if best.quality.overall < rule.worth_embedding:
                 continue
             if (
                 not embedded
                 or best.quality.overall > embedded[0].quality.overall + rule.better_by
-                or self._clock_s - track.embedded_s > rule.refresh_s
+                or self._clock_s - it.track.embedded_s > rule.refresh_s
             ):
-                wishes.append((track, best))
+                wishes.append((it.track, best))
         return wishes
 
-    def _follow(self, track: Track, look: Look, tiny: Tiny) -> Track:
-        track.follow(look, tiny, self._clock_s)
-        track.keep(look, self._following.keep)
-        return track
-
-    def _settle(self, doubt: Pairing, template: Template) -> Track:
+    def _settle(self, doubt: Pairing, look: Look, template: Template) -> _Present:
         """Same person or another at the same place: the templates say; else the likeness does."""
-        telling = doubt.look.quality.overall >= self._following.worth_embedding
+        telling = look.quality.overall >= self._following.worth_embedding
         resemblance = doubt.track.resemblance(template) if telling else None
         same = (
             resemblance >= self._following.same
@@ -219,26 +238,39 @@ class Visitors:
             else doubt.likeness >= self._following.alike / 2
         )
         if same:
-            track = self._follow(doubt.track, doubt.look, doubt.tiny)
+            doubt.track.follow(doubt.glimpse, self._clock_s)
+            doubt.track.keep(look, self._following.keep)
+            present = _Present(doubt.glimpse, look, doubt.track)
         else:
             self._tracks.remove(doubt.track)
-            track = self._begin(doubt.look, doubt.tiny)
+            present = self._begin(doubt.glimpse, look)
         if telling:
-            track.add_template(doubt.look, template, self._clock_s)
-        return track
+            present.track.add_template(look, template, self._clock_s)
+        return present
 
-    def _begin(self, look: Look, tiny: Tiny) -> Track:
-        track = Track(look, tiny, self._clock_s)
+    def _begin(self, glimpse: Glimpse, look: Look) -> _Present:
+        track = Track(glimpse, self._clock_s)
         self._tracks.append(track)
-        return self._follow(track, look, tiny)
+        track.follow(glimpse, self._clock_s)
+        track.keep(look, self._following.keep)
+        return _Present(glimpse, look, track)
 
-    def _take_shots(self, frame: Frame, present: Sequence[tuple[Look, Track]]) -> None:
+    def _take_shots(
+        self, frame: Frame, present: Sequence[_Present], closer: Callable[[Glimpse], Look]
+    ) -> None:
         """Keep the frame for whoever it shows best so far."""
-        for look, track in present:
-            best = track.best
-            if best is None or look.quality.overall > best.look.quality.overall + 0.02:
-                others = tuple((it, whose) for it, whose in present if whose is not track)
-                track.best = Shot(frame, look, others)
+        for it in present:
+            best = it.track.best
+            if it.look is None or (
+                best and it.look.quality.overall <= best.look.quality.overall + 0.02
+            ):
+                continue
+            others = tuple(
+                (other.look or closer(other.glimpse), other.track)
+                for other in present
+                if other is not it
+            )
+            it.track.best = Shot(frame, it.look, others)
 
     def _report(self) -> list[Visit]:
         self._tracks = [

@@ -3,12 +3,14 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from facewatch.domain.faces import Landmarks, Pixels
+from facewatch.domain.faces import Landmarks, Pixels, Tiny
 from facewatch.domain.geometry import Box
 from facewatch.ports import Picture
 from facewatch.vision.opencv import cv2
 
 SIDE = 112
+_TINY_SIDE = 28
+_TINY_STEP = SIDE / _TINY_SIDE
 
 _TEMPLATE = np.array(
     [
@@ -56,3 +58,13 @@ def align(picture: Picture, landmarks: Landmarks) -> Pixels:
         [[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]]
     )
     return np.asarray(cv2.warpAffine(pixels, matrix, (SIDE, SIDE)), np.uint8)
+
+
+def tiny(canvas: Pixels, landmarks: Landmarks) -> Tiny:
+    """The tiny picture of one face, from landmarks in pixels of *canvas*."""
+    turn, shift = similarity(landmarks)
+    matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
+    small = cv2.warpAffine(canvas, matrix / _TINY_STEP, (_TINY_SIDE, _TINY_SIDE))
+    grid = small[:, :, 1].reshape(14, 2, 14, 2).mean(axis=(1, 3), dtype=np.float32).ravel()
+    grid -= grid.mean()
+    return np.asarray(grid / max(float(np.linalg.norm(grid)), 1e-6), dtype=np.float32)

@@ -15,7 +15,7 @@ from facewatch.vision.align import align
 from facewatch.vision.cards import Kind, ModelCard
 from facewatch.vision.detect.detector import Detector
 from facewatch.vision.embed import Embedder
-from facewatch.vision.quality import quality
+from facewatch.vision.quality import promise, quality
 from facewatch.vision.session import Session
 
 
@@ -45,6 +45,9 @@ class FaceEngine:
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Every face of each picture, best first; boxes may reach over its edges."""
         return self._detector.detect(pictures)
+
+    def promise(self, detection: Detection) -> float:
+        return promise(detection)
 
     def align(self, picture: Picture, landmarks: Landmarks) -> Pixels:
         return align(picture, landmarks)

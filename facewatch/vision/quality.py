@@ -32,6 +32,17 @@ def quality(detection: Detection, crop: Pixels) -> Quality:
     )
 
 
+def promise(detection: Detection) -> float:
+    """Overall quality if the crop turned out perfectly sharp and well exposed."""
+    return Quality(
+        size=_ramp(detection.box.width, 24, 80),
+        sharpness=1.0,
+        pose=_pose(detection.landmarks),
+        exposure=1.0,
+        score=min(1.0, max(0.0, detection.score)),
+    ).overall
+
+
 def _sharpness(grey: NDArray[np.float32]) -> float:
     """Detail of 1 to 2 pixels against detail twice as coarse: neither light nor contrast counts."""
     soft = cv2.GaussianBlur(grey, (9, 9), 1.5)

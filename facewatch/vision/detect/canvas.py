@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 from facewatch.domain.faces import Detection
 from facewatch.domain.geometry import Box
 from facewatch.ports import Picture
+from facewatch.vision.align import tiny
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -94,11 +95,17 @@ class Sheets:
 
 
 def detections(
-    found: Candidates, item: int, picture: Picture, canvas: Canvas, overlap: float
+    found: Candidates,
+    item: int,
+    picture: Picture,
+    canvas: Canvas,
+    sheet: NDArray[np.uint8],
+    overlap: float,
 ) -> list[Detection]:
     """The faces of one picture of the batch, best first, in its own pixels.
 
     Args:
+        sheet: The painted canvas, from which the faces' tiny pictures are taken.
         overlap: Of two boxes that overlap by more, the better one stays.
     """
     mine = np.flatnonzero(found.item == item)
@@ -107,9 +114,9 @@ def detections(
         [picture.width / canvas.fit_width, picture.height / canvas.fit_height], np.float32
     )
     boxes = (found.boxes[mine] * np.tile(scale, 2)).tolist()
-    landmarks = found.landmarks[mine] * scale
+    landmarks = found.landmarks[mine]
     return [
-        Detection(Box(*box), points, score)
+        Detection(Box(*box), points * scale, score, tiny(sheet, points))
         for box, points, score in zip(boxes, landmarks, found.scores[mine].tolist(), strict=True)
     ]
 

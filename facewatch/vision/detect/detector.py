@@ -47,7 +47,7 @@ class Detector:
             candidates = self._decode(self._session.run(batch), width, self._threshold)
             for item, place in enumerate(places):
                 found[place] = detections(
-                    candidates, item, pictures[place], canvases[place], self._overlap
+                    candidates, item, pictures[place], canvases[place], batch[item], self._overlap
                 )
         return found
 
