@@ -29,7 +29,7 @@ demo: install ## watch three demo cameras; make demo ARGS="--seconds 60" hands a
 
 test: .venv/installed-$(EXTRA)-test ## run the tests; ARGS go to pytest
 	@for script in tests/oracle/make_*.sh; do \
-		echo "oracle: $$script"; PYTHON=$(CURDIR)/$(BIN)/python sh $$script; \
+		echo "oracle: $$script"; PYTHON=$(CURDIR)/$(BIN)/python bash $$script; \
 	done
 	@env -u FACEWATCH_HOME $(BIN)/python -m pytest $(ARGS)
 
