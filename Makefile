@@ -6,6 +6,8 @@ SHELL := bash
 PYTHON ?= python3
 comma := ,
 ARGS ?=
+# A clone keeps a home of its own, so that trying facewatch leaves nothing elsewhere.
+export FACEWATCH_HOME ?= $(CURDIR)/.home
 
 # cpu and gpu are builds of one module in one folder: a venv holds one of them.
 EXTRA := $(shell if [ -e /proc/driver/nvidia/version ] || nvidia-smi >/dev/null 2>&1; then echo gpu; else echo cpu; fi)
