@@ -1,5 +1,7 @@
 """Faces turned upright and cut out as embedders were taught to see them."""
 
+import math
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -12,19 +14,17 @@ SIDE = 112
 _TINY_SIDE = 28
 _TINY_STEP = SIDE / _TINY_SIDE
 
-_TEMPLATE = np.array(
-    [
-        38.2946 + 51.6963j,
-        73.5318 + 51.5014j,
-        56.0252 + 71.7366j,
-        41.5493 + 92.3655j,
-        70.7299 + 92.2041j,
-    ]
+_TEMPLATE = (
+    38.2946 + 51.6963j,
+    73.5318 + 51.5014j,
+    56.0252 + 71.7366j,
+    41.5493 + 92.3655j,
+    70.7299 + 92.2041j,
 )
 """x + yj of eyes, nose and corners of the mouth, where ArcFace and SFace expect them."""
 
-_MIDDLE = complex(_TEMPLATE.mean())
-_CENTRED = _TEMPLATE - _MIDDLE
+_MIDDLE = sum(_TEMPLATE) / len(_TEMPLATE)
+_CENTRED = [point - _MIDDLE for point in _TEMPLATE]
 _CORNERS = (0j, SIDE + 0j, SIDE * 1j, SIDE + SIDE * 1j)
 
 
@@ -34,10 +34,14 @@ def similarity(landmarks: Landmarks) -> tuple[complex, complex]:
     Umeyama's least squares without reflection: with points as complex numbers it is a division.
     The point z of the picture comes to a * z + b in the crop.
     """
-    points = landmarks.astype(np.float64) @ (1, 1j)
-    middle = complex(points.mean())
-    points -= middle
-    turn = complex(np.vdot(points, _CENTRED)) / max(1e-12, float(np.vdot(points, points).real))
+    points = [complex(x, y) for x, y in landmarks.tolist()]  # five: numpy would cost more
+    middle = sum(points) / len(points)
+    across, size = 0j, 1e-12
+    for point, wanted in zip(points, _CENTRED, strict=True):
+        point -= middle
+        across += point.conjugate() * wanted
+        size += (point * point.conjugate()).real
+    turn = across / size
     return turn, _MIDDLE - turn * middle
 
 
@@ -65,6 +69,8 @@ def tiny(canvas: Pixels, landmarks: Landmarks) -> Tiny:
     turn, shift = similarity(landmarks)
     matrix = np.array([[turn.real, -turn.imag, shift.real], [turn.imag, turn.real, shift.imag]])
     small = cv2.warpAffine(canvas, matrix / _TINY_STEP, (_TINY_SIDE, _TINY_SIDE))
-    grid = small[:, :, 1].reshape(14, 2, 14, 2).mean(axis=(1, 3), dtype=np.float32).ravel()
-    grid -= grid.mean()
-    return np.asarray(grid / max(float(np.linalg.norm(grid)), 1e-6), dtype=np.float32)
+    green = cv2.extractChannel(small, 1).astype(np.float32)
+    half = (_TINY_SIDE // 2, _TINY_SIDE // 2)
+    grid = np.asarray(cv2.resize(green, half, interpolation=cv2.INTER_AREA), np.float32).ravel()
+    grid -= np.float32(cv2.mean(grid)[0])
+    return grid / np.float32(max(math.sqrt(float(grid @ grid)), 1e-6))

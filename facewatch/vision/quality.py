@@ -55,13 +55,14 @@ def _sharpness(grey: NDArray[np.float32]) -> float:
 def _exposure(grey: NDArray[np.float32]) -> float:
     """Neither too flat nor burnt out; darkness alone does no harm while contrast is left."""
     burnt = np.count_nonzero(grey > _BURNT) / grey.size
-    return _ramp(float(grey.std()), 2, 12) * _ramp(1 - burnt, 0.3, 0.85)
+    contrast = float(cv2.meanStdDev(grey)[1][0, 0])
+    return _ramp(contrast, 2, 12) * _ramp(1 - burnt, 0.3, 0.85)
 
 
 def _pose(landmarks: Landmarks) -> float:
     """From where the nose is between eyes and mouth; a head tilted sideways is turned back."""
     right_eye, left_eye, nose, right_mouth, left_mouth = (
-        complex(float(x), float(y)) for x, y in landmarks
+        complex(x, y) for x, y in landmarks.tolist()
     )
     eyes, mouth = (right_eye + left_eye) / 2, (right_mouth + left_mouth) / 2
     across, down = left_eye - right_eye or 1e-6, mouth - eyes or 1e-6

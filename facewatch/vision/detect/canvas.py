@@ -1,6 +1,7 @@
 """Pictures on canvases that a detector takes, and found faces back in picture pixels."""
 
 from dataclasses import dataclass
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -9,6 +10,9 @@ from facewatch.domain.faces import Detection
 from facewatch.domain.geometry import Box
 from facewatch.ports import Picture
 from facewatch.vision.align import tiny
+from facewatch.vision.opencv import cv2
+
+_STRIDES = (8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -28,18 +32,34 @@ class Candidates:
     landmarks: NDArray[np.float32]
 
     @classmethod
-    def joined(cls, parts: list["Candidates"]) -> "Candidates":
-        if len(parts) == 1:
-            return parts[0]
-        if not parts:
-            none = np.zeros(0, np.float32)
-            return cls(np.zeros(0, np.intp), none, none.reshape(0, 4), none.reshape(0, 5, 2))
-        return cls(
-            np.concatenate([part.item for part in parts]),
-            np.concatenate([part.scores for part in parts]),
-            np.concatenate([part.boxes for part in parts]),
-            np.concatenate([part.landmarks for part in parts]),
-        )
+    def none(cls) -> "Candidates":
+        nothing = np.zeros(0, np.float32)
+        return cls(np.zeros(0, np.intp), nothing, nothing.reshape(0, 4), nothing.reshape(0, 5, 2))
+
+
+def corners(
+    width: int, count: int, each: int, anchor: NDArray[np.intp]
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Left top of the cells of some anchors and their strides, (n, 2) and (n, 1), canvas pixels.
+
+    Args:
+        count: Anchors of a whole canvas *width* pixels wide, *each* of them a cell.
+        anchor: Which.
+    """
+    grid = _grid(width, count, each)[anchor]
+    return grid[:, :2], grid[:, 2:]
+
+
+@lru_cache(maxsize=32)
+def _grid(width: int, count: int, each: int) -> NDArray[np.float32]:
+    """x, y and stride of each of *count* anchors, finest level first."""
+    # A square of 32 x 32 pixels has 16 + 4 + 1 cells.
+    height = count // (21 * each) * 1024 // width
+    levels = []
+    for stride in _STRIDES:
+        y, x = np.mgrid[0:height:stride, 0:width:stride].reshape(2, -1)
+        levels.append(np.stack([x, y, np.full_like(x, stride)], 1).repeat(each, axis=0))
+    return np.concatenate(levels).astype(np.float32)
 
 
 @dataclass(frozen=True, slots=True)
@@ -109,15 +129,19 @@ def detections(
         overlap: Of two boxes that overlap by more, the better one stays.
     """
     mine = np.flatnonzero(found.item == item)
+    if not len(mine):
+        return []
     mine = mine[kept(found.boxes[mine], found.scores[mine], overlap)]
-    scale = np.array(
-        [picture.width / canvas.fit_width, picture.height / canvas.fit_height], np.float32
-    )
-    boxes = (found.boxes[mine] * np.tile(scale, 2)).tolist()
-    landmarks = found.landmarks[mine]
+    x, y = picture.width / canvas.fit_width, picture.height / canvas.fit_height
+    scale = np.array([x, y], np.float32)
     return [
-        Detection(Box(*box), points * scale, score, tiny(sheet, points))
-        for box, points, score in zip(boxes, landmarks, found.scores[mine].tolist(), strict=True)
+        Detection(Box(*box).scaled(x, y), points * scale, score, tiny(sheet, points))
+        for box, points, score in zip(
+            found.boxes[mine].tolist(),
+            found.landmarks[mine],
+            found.scores[mine].tolist(),
+            strict=True,
+        )
     ]
 
 
@@ -125,17 +149,8 @@ def kept(
     boxes: NDArray[np.float32], scores: NDArray[np.float32], overlap: float
 ) -> NDArray[np.intp]:
     """Non-maximum suppression: places of the boxes that stay, best first."""
-    order = np.argsort(-scores, kind="stable")
-    if len(order) < 2:
-        return order
-    left, top, right, bottom = boxes[order].T
-    area = (right - left) * (bottom - top)
-    stay = np.ones(len(order), bool)
-    for place in range(len(order) - 1):
-        if stay[place]:
-            rest = slice(place + 1, None)
-            wide = np.minimum(right[place], right[rest]) - np.maximum(left[place], left[rest])
-            high = np.minimum(bottom[place], bottom[rest]) - np.maximum(top[place], top[rest])
-            common = np.maximum(wide, 0) * np.maximum(high, 0)
-            stay[rest] &= common <= overlap * (area[place] + area[rest] - common)
-    return order[stay]
+    corners_and_sizes = [
+        (left, top, right - left, bottom - top) for left, top, right, bottom in boxes.tolist()
+    ]
+    stay = cv2.dnn.NMSBoxes(corners_and_sizes, scores.tolist(), 0.0, overlap)
+    return np.asarray(stay, np.intp)
