@@ -65,7 +65,7 @@ log = logging.getLogger(__name__)
 Written = Callable[[Visit, EventRecord], None]
 """Told of each version of an event, once it is durable on the local disk."""
 
-_DRAIN_S = 10.0
+_DRAIN_S = 5.0
 _REPORT_S = 2.0
 _SWEEP_S = 60.0
 _VISITS_BOUND = 64

@@ -8,6 +8,8 @@ from pathlib import Path
 
 import pytest
 
+from facewatch.cli import main
+
 
 class Shell:
     """Runs commands in a home of their own."""
@@ -90,15 +92,26 @@ def test_a_cameras_password_is_never_shown(shell: Shell) -> None:
     ],
 )
 def test_bad_input_is_two_plain_lines_and_exit_status_1(
-    shell: Shell, words: tuple[str, ...], environment: dict[str, str], says: str
+    shell: Shell,
+    words: tuple[str, ...],
+    environment: dict[str, str],
+    says: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    done = shell.run(*words, **environment)
+    monkeypatch.setattr(sys, "argv", ["facewatch", *words])
+    for name, value in (shell.environment | environment).items():
+        monkeypatch.setenv(name, value)
 
-    assert done.returncode == 1
-    assert says in done.stderr
-    assert "what to do:" in done.stderr
-    assert "Traceback" not in done.stderr
-    assert "s3cret" not in done.stderr
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    said = capfd.readouterr().err
+    assert ended.value.code == 1
+    assert says in said
+    assert "what to do:" in said
+    assert "Traceback" not in said
+    assert "s3cret" not in said
 
 
 def test_models_are_listed_with_their_licences(shell: Shell) -> None:

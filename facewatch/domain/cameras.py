@@ -11,11 +11,11 @@ class CameraState(StrEnum):
     """What a camera is doing, as an operator would say it."""
 
     CONNECTING = "connecting"
-    """Being opened, or waiting for the next try."""
+    """Being opened for the first time."""
     LIVE = "live"
     """Frames arrive."""
     STALLED = "stalled"
-    """Connected, and silent."""
+    """Connected, and silent. Tried again."""
     REFUSED = "refused"
     """It turned us away: password or path. Tried again, seldom."""
     GONE = "gone"

@@ -149,10 +149,13 @@ async def keep_watching(
     board: Board,
     patience: Patience,
 ) -> None:
-    """Read *camera* until cancelled: connect, watch, back off, connect again."""
+    """Read *camera* until cancelled: connect, watch, back off, connect again.
+
+    While it is tried again its last trouble stands: that is what an operator has to know.
+    """
+    board.show(camera, CameraState.CONNECTING)
     tries = 0
     while True:
-        board.show(camera, CameraState.CONNECTING)
         try:
             await _watch_once(camera, open_source(camera), frames, board, patience)
             board.show(camera, CameraState.GONE, "the stream ended")
