@@ -241,6 +241,7 @@ class Watch:
                 for camera, task in list(self._watched.values()):
                     if not task.done() and wanted.get(camera.id) != camera:
                         task.cancel()
+                        await asyncio.wait([task])
                         self._forget(camera)
                 for camera in cameras:
                     was = self._watched.get(camera.id)

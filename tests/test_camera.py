@@ -1,0 +1,239 @@
+"""One camera's frames are kept coming, and its trouble stays its own."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from uuid import UUID
+
+import pytest
+from rtsp_server import FaultyServer
+from videos import counting_pictures
+
+from facewatch.domain.cameras import Camera, CameraState, CameraStatus
+from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
+from facewatch.flow.mailbox import Mailbox
+from facewatch.flow.metrics import Metrics
+from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
+from facewatch.ports import Frame, Source
+from facewatch.stream.encode import encode_video
+from facewatch.stream.rtp import CodedVideo
+from facewatch.stream.rtsp_server import Mount
+from facewatch.stream.sources import open_source
+
+QUICK = Patience(silent_s=2.0, retry_least_s=0.1, retry_most_s=0.2, refused_s=60.0)
+
+
+def camera(url: str, name: str = "lobby", password: str | None = None) -> Camera:
+    credentials = ("admin", password) if password else None
+    nowhere = LocationId(UUID(int=2))
+    return Camera(CameraId(new_id()), OrgId(UUID(int=1)), nowhere, name, url, credentials)
+
+
+def rtsp(which: Camera) -> Source:
+    return open_source(which, looks_per_s=1000, open_timeout_s=2, read_timeout_s=30)
+
+
+class Watched:
+    """Cameras that are being watched, and what is seen of them."""
+
+    def __init__(self, open_one: Callable[[Camera], Source] = rtsp) -> None:
+        self.frames: Mailbox[CameraId, Frame] = Mailbox()
+        self.board = Board(Metrics.on())
+        self._open_one = open_one
+
+    @asynccontextmanager
+    async def watching(self, *cameras: Camera) -> AsyncIterator[None]:
+        async with asyncio.timeout(25), asyncio.TaskGroup() as group:
+            tasks = [
+                group.create_task(keep_watching(it, self._open_one, self.frames, self.board, QUICK))
+                for it in cameras
+            ]
+            yield
+            for task in tasks:
+                task.cancel()
+
+    def status(self, of: Camera) -> CameraStatus | None:
+        return next((it for it in self.board.statuses if it.camera == of.id), None)
+
+    async def until(self, so: Callable[[], bool]) -> None:
+        while True:
+            if so():
+                return
+            await asyncio.sleep(0.02)
+
+    async def reaches(self, of: Camera, state: CameraState) -> CameraStatus:
+        def in_state() -> bool:
+            status = self.status(of)
+            return status is not None and status.state is state
+
+        await self.until(in_state)
+        status = self.status(of)
+        assert status is not None
+        return status
+
+    async def next_frame(self, of: Camera) -> Frame:
+        while True:
+            for frame in await self.frames.take(8):
+                if frame.camera == of.id:
+                    return frame
+
+
+@pytest.fixture(scope="module")
+def video(tmp_path_factory: pytest.TempPathFactory) -> CodedVideo:
+    path = tmp_path_factory.mktemp("camera") / "video.mp4"
+    encode_video(path, counting_pictures(100), fps=50, gop=10)
+    return CodedVideo.read(path)
+
+
+async def test_a_camera_that_hangs_up_is_gone_and_comes_back(video: CodedVideo) -> None:
+    async with FaultyServer({"lobby": Mount(video)}, hang_up_after=20) as server:
+        lobby, watched = camera(server.url("lobby")), Watched()
+        async with watched.watching(lobby):
+            await watched.reaches(lobby, CameraState.LIVE)
+            gone = await watched.reaches(lobby, CameraState.GONE)
+            back = await watched.reaches(lobby, CameraState.LIVE)
+            await watched.next_frame(lobby)
+
+    assert gone.reason
+    assert back.reason == ""
+    assert back.last_frame_at is not None
+
+
+async def test_a_camera_that_freezes_is_stalled_though_the_decoder_waits(
+    video: CodedVideo,
+) -> None:
+    async with FaultyServer({"lobby": Mount(video)}, freeze_after=20) as server:
+        lobby, watched = camera(server.url("lobby")), Watched()
+        async with watched.watching(lobby):
+            await watched.reaches(lobby, CameraState.LIVE)
+            stalled = await watched.reaches(lobby, CameraState.STALLED)
+
+    assert "no frame" in stalled.reason
+
+
+async def test_a_camera_that_refuses_us_is_not_hammered() -> None:
+    knocks = 0
+
+    async def refuse(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal knocks
+        knocks += 1
+        while line := await reader.readline():
+            if line.lower().startswith(b"cseq"):
+                writer.write(b"RTSP/1.0 401 Unauthorized\r\n" + line + b"\r\n")
+        writer.close()
+
+    server = await asyncio.start_server(refuse, "127.0.0.1", 0)
+    async with server:
+        port = server.sockets[0].getsockname()[1]
+        lobby, watched = camera(f"rtsp://127.0.0.1:{port}/x", password="s3cret"), Watched()
+        async with watched.watching(lobby):
+            refused = await watched.reaches(lobby, CameraState.REFUSED)
+            after_refusal = knocks
+            await asyncio.sleep(1.5)  # five retries of an ordinary failure would fit in here
+
+    assert knocks == after_refusal
+    assert "s3cret" not in refused.reason
+
+
+async def test_one_cameras_trouble_does_not_touch_another(video: CodedVideo) -> None:
+    mounts = {"lobby": Mount(video)}
+    async with FaultyServer(mounts, freeze_after=5) as bad, FaultyServer(mounts) as good:
+        frozen, fine = camera(bad.url("lobby"), "frozen"), camera(good.url("lobby"), "fine")
+        absent, watched = camera("rtsp://127.0.0.1:9/x", "absent"), Watched()
+        async with watched.watching(frozen, fine, absent):
+            await watched.reaches(absent, CameraState.GONE)
+            await watched.reaches(frozen, CameraState.STALLED)
+            first = await watched.next_frame(fine)
+            second = await watched.next_frame(fine)
+
+    assert second.sequence > first.sequence
+    status = watched.status(fine)
+    assert status is not None
+    assert (status.state, status.reason) == (CameraState.LIVE, "")
+
+
+class HangingSource:
+    """A decoder that never comes back from C."""
+
+    received = 0
+
+    def __init__(self) -> None:
+        self.released = threading.Event()
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        self.released.wait()
+        yield from ()
+
+
+async def test_a_decoder_that_hangs_is_left_behind_and_the_camera_opened_anew() -> None:
+    opened: list[HangingSource] = []
+
+    def open_one(_: Camera) -> HangingSource:
+        opened.append(HangingSource())
+        return opened[-1]
+
+    lobby, watched = camera("rtsp://127.0.0.1:9/x"), Watched(open_one)
+    async with watched.watching(lobby):
+        await watched.until(lambda: len(opened) >= 2)
+    for source in opened:
+        source.released.set()
+
+    status = watched.status(lobby)
+    assert status is not None
+    assert status.state is CameraState.STALLED
+
+
+class BrokenSource:
+    """A source with a bug."""
+
+    received = 0
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        raise ZeroDivisionError("a bug")
+        yield
+
+
+async def test_a_bug_in_a_reader_is_seen() -> None:
+    watched = Watched(lambda _: BrokenSource())
+
+    with pytest.raises(ExceptionGroup) as caught:
+        async with watched.watching(camera("rtsp://127.0.0.1:9/x")):
+            await asyncio.sleep(10)
+
+    assert caught.group_contains(ZeroDivisionError)
+
+
+async def test_cameras_come_and_go_with_the_table_and_others_do_not_notice() -> None:
+    log: list[str] = []
+    lists: asyncio.Queue[list[Camera]] = asyncio.Queue()
+
+    async def watch_one(which: Camera) -> None:
+        log.append(f"+{which.name} {which.url[-1]}")
+        try:
+            await asyncio.Event().wait()
+        finally:
+            log.append(f"-{which.name} {which.url[-1]}")
+
+    async def newest() -> AsyncIterator[list[Camera]]:
+        while True:
+            yield await lists.get()
+
+    async def comes(*lines: str) -> None:
+        await Watched().until(lambda: log == list(lines))
+
+    lobby, door = camera("rtsp://127.0.0.1/1", "lobby"), camera("rtsp://127.0.0.1/1", "door")
+    watch = Watch(watch_one, forget=lambda _: None)
+    async with asyncio.timeout(5):
+        task = asyncio.create_task(watch.follow(newest()))
+        await lists.put([lobby, door])
+        await comes("+lobby 1", "+door 1")
+        await lists.put([lobby, replace(door, url="rtsp://127.0.0.1/2")])
+        await comes("+lobby 1", "+door 1", "-door 1", "+door 2")
+        await lists.put([lobby])
+        await comes("+lobby 1", "+door 1", "-door 1", "+door 2", "-door 2")
+        await lists.put([lobby, door])
+        await comes("+lobby 1", "+door 1", "-door 1", "+door 2", "-door 2", "+door 1")
+        task.cancel()
+        await asyncio.wait([task])
