@@ -1,0 +1,110 @@
+"""A name only where it is earned; otherwise honestly unknown, and the reason why."""
+
+import numpy as np
+import pytest
+
+from facewatch.domain.calibration import Calibration
+from facewatch.domain.faces import Template
+from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id
+from facewatch.domain.people import Matchmaker
+from facewatch.gallery.exact import ExactGallery
+from facewatch.people.decide import Decider, Rule
+
+ORG, ELSEWHERE = OrgId(new_id()), OrgId(new_id())
+ANN, BEN = PersonId(new_id()), PersonId(new_id())
+CALIBRATION = Calibration("test", ((0.363, -3.23), (0.415, -4.0), (0.468, -5.0), (0.541, -6.0)))
+
+
+def along(*cosines: float) -> Template:
+    """A template with these cosines to the first axes."""
+    rest = np.sqrt(max(0.0, 1 - sum(c * c for c in cosines)))
+    return np.array([*cosines, *[0.0] * (7 - len(cosines)), rest], np.float32)
+
+
+def enrolled(*people: PersonId, org: OrgId = ORG) -> Decider:
+    """Each of *people* along an axis of their own; the same person twice has two faces."""
+    gallery = ExactGallery(8)
+    faces = [
+        Matchmaker(FaceId(new_id()), person, org, np.eye(8, dtype=np.float32)[n])
+        for n, person in enumerate(people)
+    ]
+    gallery.replace(org, 3, faces)
+    return Decider(gallery, CALIBRATION, "digest", Rule())
+
+
+def test_who_is_clearly_enrolled_is_named() -> None:
+    decision = enrolled(ANN, BEN).decide(ORG, along(0.8, 0.1), quality=0.9)
+
+    assert decision.person == ANN
+    assert decision.reason == ""
+    assert decision.confidence is not None
+    assert decision.confidence > 0.9
+    assert decision.margin == pytest.approx(0.7)
+    assert (decision.gallery_revision, decision.gallery_people) == (3, 2)
+    assert [it.person for it in decision.candidates] == [ANN, BEN]
+
+
+@pytest.mark.parametrize(
+    ("cosines", "quality", "why"),
+    [
+        ((0.40, 0.0), 0.9, "confidence"),
+        ((0.60, 0.57), 0.9, "runner-up"),
+        ((0.80, 0.0), 0.1, "quality"),
+    ],
+)
+def test_a_name_that_is_not_earned_is_withheld_with_the_reason(
+    cosines: tuple[float, float], quality: float, why: str
+) -> None:
+    decision = enrolled(ANN, BEN).decide(ORG, along(*cosines), quality)
+
+    assert decision.person is None
+    assert why in decision.reason
+    assert decision.candidates[0].person == ANN
+
+
+def test_two_faces_of_one_person_are_no_runner_up() -> None:
+    decision = enrolled(ANN, ANN).decide(ORG, along(0.6, 0.59), quality=0.9)
+
+    assert decision.person == ANN
+    assert decision.margin is None
+    assert len(decision.candidates) == 1
+
+
+def test_with_nobody_enrolled_everybody_is_unknown() -> None:
+    decision = enrolled().decide(ORG, along(0.9), quality=0.9)
+
+    assert decision.person is None
+    assert decision.confidence is None
+    assert decision.reason
+
+
+def test_people_of_another_org_are_never_candidates() -> None:
+    decision = enrolled(ANN, org=ELSEWHERE).decide(ORG, along(1.0), quality=0.9)
+
+    assert decision.candidates == ()
+
+
+def test_an_older_revision_never_replaces_a_newer_one() -> None:
+    gallery = ExactGallery(8)
+    face = Matchmaker(FaceId(new_id()), ANN, ORG, along(1.0))
+    gallery.replace(ORG, 5, [])
+    gallery.replace(ORG, 4, [face])
+
+    assert gallery.revision(ORG) == 5
+    assert gallery.search(ORG, along(1.0), 1) == []
+
+
+@pytest.mark.parametrize("people", [1, 100, 1_559, 1_000_000])
+def test_the_default_threshold_is_one_false_name_in_a_hundred_strangers(people: int) -> None:
+    cosine = CALIBRATION.similarity(0.7, people)
+
+    assert CALIBRATION.confidence(cosine, people) == pytest.approx(0.7)
+    assert CALIBRATION.similarity(0.7, 10 * people) >= cosine
+
+
+def test_confidence_rises_with_the_cosine_and_stays_in_its_range() -> None:
+    found = [CALIBRATION.confidence(c, 1_000) for c in np.linspace(-1, 1, 101)]
+
+    assert found == sorted(found)
+    assert found[0] == 0
+    assert found[-1] < 1

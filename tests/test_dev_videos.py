@@ -1,0 +1,116 @@
+"""The labelled videos: every visit once, the enrolled named, nobody else.
+
+They are not ours to ship; where ../shared is absent these tests are skipped.
+"""
+
+import json
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import pytest_asyncio
+
+from facewatch import app
+from facewatch.cli.events import FinishedEvents
+from facewatch.domain.geometry import Box
+from facewatch.people.folder import Outcome, enrol_folder
+from facewatch.people.gallery import refresh
+from facewatch.settings import Settings
+
+DEV = Path(__file__).parents[2] / "shared" / "data" / "dev"
+pytestmark = [
+    pytest.mark.skipif(not DEV.is_dir(), reason=f"the labelled videos are not at {DEV}"),
+    pytest.mark.asyncio(loop_scope="module"),
+]
+
+Line = dict[str, Any]
+
+
+class Recorder:
+    """Replays DEV videos in one home, where everybody of ``enrol`` is enrolled."""
+
+    def __init__(
+        self, settings: Settings, stores: app.Stores, recognition: app.Recognition
+    ) -> None:
+        self._settings = settings
+        self._stores = stores
+        self._recognition = recognition
+
+    async def replay(self, video: str) -> list[Line]:
+        people = {it.id: it.name for it in await self._stores.people.all(self._stores.org)}
+        camera = await app.camera_named(self._stores, video)
+        events = FinishedEvents(people, {camera.id: video}, lambda _: None)
+        waiting = await app.replay(
+            self._settings,
+            self._stores,
+            self._recognition,
+            next((DEV / "videos").glob(f"{video}_*")),
+            camera,
+            start=None,
+            seen=lambda _: None,
+            written=events.written,
+        )
+        events.end()
+        assert waiting == 0
+        return events.lines
+
+
+@pytest_asyncio.fixture(scope="module", loop_scope="module")
+async def recorder(
+    models: Path, tmp_path_factory: pytest.TempPathFactory
+) -> AsyncIterator[Recorder]:
+    home = tmp_path_factory.mktemp("dev")
+    for folder in (home, home.parent):
+        folder.chmod(0o755)  # as root, Postgres runs as a user that has to enter it
+    settings = Settings.model_validate({"home": str(home), "models": {"directory": str(models)}})
+    async with (
+        app.open_stores(settings) as stores,
+        app.open_recognition(settings, stores) as recognition,
+    ):
+        enroller = app.enroller(stores, recognition)
+        results = [it async for it in enrol_folder(DEV / "enrol", stores.org, enroller)]
+        assert all(it.outcome is Outcome.ENROLLED for it in results), results
+        model = recognition.engine.model
+        await refresh(recognition.gallery, stores.people, stores.org, model)
+        yield Recorder(settings, stores, recognition)
+
+
+def truth(video: str) -> list[Line]:
+    videos = json.loads((DEV / "ground_truth.json").read_text())["videos"]
+    return next(it["people"] for it in videos if it["file"].startswith(video))
+
+
+def shown(event: Line, people: list[Line]) -> str | None:
+    """Whose labelled box the event's best shot hits."""
+    box = Box(*event["box"])
+    hits = {
+        person["id"]: box.overlap(Box(*labelled[1:]))
+        for person in people
+        for labelled in person["boxes"]
+        if abs(labelled[0] - event["best_s"]) <= 0.15
+    }
+    return max(hits, key=lambda it: hits[it], default=None)
+
+
+async def test_ten_people_at_a_kiosk_are_eleven_visits(recorder: Recorder) -> None:
+    people = truth("d07")
+    events = await recorder.replay("d07")
+
+    visits = sorted((start, person["id"]) for person in people for start, _ in person["visible_s"])
+    assert [shown(it, people) for it in events] == [who for _, who in visits]
+    for event, (start, _) in zip(events, visits, strict=True):
+        assert event["first_seen_s"] == pytest.approx(start, abs=0.5)
+    enrolled = {person["id"]: person.get("enrolled_as") for person in people}
+    assert [it["person"] for it in events] == [enrolled[who] for _, who in visits]
+
+
+async def test_one_person_who_stays_is_one_event(recorder: Recorder) -> None:
+    (event,) = await recorder.replay("d04")
+
+    assert event["person"] is None
+    assert event["last_seen_s"] - event["first_seen_s"] > 53
+
+
+async def test_people_from_behind_are_never_named(recorder: Recorder) -> None:
+    assert not [it for it in await recorder.replay("d05") if it["person"]]
