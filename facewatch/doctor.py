@@ -1,49 +1,25 @@
-"""Is everything here that facewatch needs, and does it work?"""
+"""Does everything work that facewatch needs? What is installed, `installation` has looked at."""
 
 import asyncio
-import importlib.metadata
 import os
 import shutil
 import socket
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import AsyncExitStack
-from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeAlias
 
 from facewatch import app
 from facewatch.domain.cameras import CameraState
 from facewatch.errors import FacewatchError, HomeUnusable
+from facewatch.installation import Finding
 from facewatch.settings import Settings
 from facewatch.vision import registry
 from facewatch.vision.fetch import verify
 
-_ONE_FOLDER = {
-    "onnxruntime": ("onnxruntime", "onnxruntime-gpu", "onnxruntime-openvino"),
-    "cv2": (
-        "opencv-python",
-        "opencv-python-headless",
-        "opencv-contrib-python",
-        "opencv-contrib-python-headless",
-    ),
-}
-"""Distributions that unpack into the same folder: the last one installed overwrites the others."""
-
 _LEAST_FREE_GIB = 2.0
-
-
-@dataclass(frozen=True, slots=True)
-class Finding:
-    """What one check found; *remedy* says what to do when it is not well."""
-
-    check: str
-    well: bool
-    detail: str
-    remedy: str = ""
 
 
 Check: TypeAlias = Callable[[Settings], Awaitable[str]]
@@ -71,44 +47,6 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
                 yield Finding(name, True, await look(settings, stores))
             except FacewatchError as error:
                 yield Finding(name, False, error.what, error.remedy)
-
-
-async def _python(_: Settings) -> str:
-    return f"{sys.version.split()[0]} at {sys.executable}"
-
-
-async def _installs(_: Settings) -> str:
-    found = {_distribution_name(it) for it in importlib.metadata.distributions()}
-    said = []
-    for module, rivals in _ONE_FOLDER.items():
-        here = sorted(found & set(rivals))
-        if len(here) != 1:
-            raise _Ill(
-                f"{module} comes from {len(here)} packages: {', '.join(here) or 'none'}",
-                f"keep exactly one of {', '.join(rivals)}: uninstall all, then install that one",
-            )
-        said.append(f"{here[0]} {importlib.metadata.version(here[0])}")
-    return ", ".join(said)
-
-
-def _distribution_name(distribution: importlib.metadata.Distribution) -> str:
-    return (distribution.metadata["Name"] or "").lower().replace("_", "-")
-
-
-async def _opencv(_: Settings) -> str:
-    run = await asyncio.to_thread(
-        subprocess.run,
-        [sys.executable, "-c", "import cv2; print(cv2.__version__)"],
-        capture_output=True,
-        text=True,
-    )
-    if run.returncode == 0:
-        return run.stdout.strip()
-    said = run.stderr.strip().splitlines()[-1:] or ["no reason given"]
-    remedy = "install opencv-python-headless in place of what is there"
-    if "libGL" in said[0]:
-        remedy += ", or the system's libGL (Debian: apt-get install libgl1)"
-    raise _Ill(f"cv2 does not import: {said[0]}", remedy)
 
 
 async def _home(settings: Settings) -> str:
@@ -204,9 +142,6 @@ async def _cameras(_: Settings, stores: app.Stores) -> str:
 
 
 _CHECKS: dict[str, Check] = {
-    "python": _python,
-    "packages": _installs,
-    "opencv": _opencv,
     "home": _home,
     "models": _models,
     "engine": _engine,

@@ -125,7 +125,7 @@ def test_doctor_finds_everything_well(shell: Shell) -> None:
     found = shell.lines("doctor")
 
     assert all(it["well"] for it in found), found
-    assert {"packages", "models", "engine", "database", "object store"} <= {
+    assert {"cv2 builds", "models", "engine", "database", "object store"} <= {
         str(it["check"]) for it in found
     }
 
@@ -135,3 +135,30 @@ def test_doctor_says_what_to_do_about_a_missing_model(shell: Shell) -> None:
 
     assert done.returncode == 1
     assert "facewatch models fetch" in done.stdout
+
+
+def test_doctor_finds_two_builds_of_one_module(shell: Shell, tmp_path: Path) -> None:
+    rival = tmp_path / "opencv_python-5.0.0.dist-info"
+    rival.mkdir()
+    (rival / "METADATA").write_text("Metadata-Version: 2.1\nName: opencv-python\nVersion: 5.0.0\n")
+
+    done = shell.run("doctor", PYTHONPATH=str(tmp_path))
+
+    assert done.returncode == 1
+    assert "opencv-python, opencv-python-headless" in done.stdout
+    assert "keep exactly one" in done.stdout
+
+
+def test_a_missing_libgl_is_found_though_nothing_else_can_run(shell: Shell, tmp_path: Path) -> None:
+    (tmp_path / "cv2.py").write_text(
+        "raise ImportError('libGL.so.1: cannot open shared object file')"
+    )
+
+    serve = shell.run("serve", PYTHONPATH=str(tmp_path))
+    doctor = shell.run("doctor", PYTHONPATH=str(tmp_path))
+
+    assert serve.returncode == doctor.returncode == 1
+    assert "libGL" in serve.stderr
+    assert "facewatch doctor" in serve.stderr
+    assert "Traceback" not in serve.stderr + doctor.stderr
+    assert "apt-get install libgl1" in doctor.stdout

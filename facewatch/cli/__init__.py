@@ -1,33 +1,44 @@
 """One function a command; what they do lives below."""
 
 import sys
+from importlib import import_module
 from typing import NoReturn
 
 import click
 
 from facewatch import __version__
-from facewatch.cli import camera, demo, doctor, key, migrate, models, person, replay, serve
 from facewatch.errors import FacewatchError
 
+_COMMANDS = (
+    "demo",
+    "serve",
+    "replay",
+    "person",
+    "camera",
+    "key",
+    "models",
+    "migrate",
+    "doctor",
+)
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+
+class _Commands(click.Group):
+    """Imports a command when it is asked for: `doctor` has to run where others cannot load."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(_COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in _COMMANDS:
+            return None
+        command: click.Command = getattr(import_module(f"facewatch.cli.{cmd_name}"), cmd_name)
+        return command
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(__version__, prog_name="facewatch")
 def facewatch() -> None:
     """Camera face events: RTSP in, one durable event per visit out."""
-
-
-for command in (
-    demo.demo,
-    serve.serve,
-    replay.replay,
-    person.person,
-    camera.camera,
-    key.key,
-    models.models,
-    migrate.migrate,
-    doctor.doctor,
-):
-    facewatch.add_command(command)
 
 
 def main() -> None:
@@ -38,6 +49,8 @@ def main() -> None:
         _explain(_root(group))
     except FacewatchError as error:
         _explain(error)
+    except ImportError as error:
+        _explain(FacewatchError(f"a package does not load: {error}", "run: facewatch doctor"))
     except click.ClickException as error:
         error.show()
         sys.exit(error.exit_code)

@@ -11,7 +11,7 @@ from facewatch.cli.options import as_json, command
 from facewatch.cli.output import note, say, table
 from facewatch.domain.cameras import Camera, Transport
 from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id, to_ruuid
-from facewatch.domain.urls import split_credentials
+from facewatch.domain.urls import redact, split_credentials
 from facewatch.settings import Settings
 from facewatch.stream.sources import open_source
 from facewatch.stream.sources import probe as probe_camera
@@ -26,8 +26,9 @@ def camera() -> None:
 @click.argument("name")
 @click.argument("url")
 @click.option("--udp", is_flag=True, help="RTP over UDP, for cameras that cannot do TCP.")
+@as_json
 @command
-async def add(settings: Settings, name: str, url: str, udp: bool) -> None:
+async def add(settings: Settings, name: str, url: str, udp: bool, as_json: bool) -> None:
     """Watch URL (rtsp://user:password@host/path) as NAME; a running serve begins at once."""
     async with app.open_stores(settings) as stores:
         address, credentials = split_credentials(url)
@@ -42,7 +43,10 @@ async def add(settings: Settings, name: str, url: str, udp: bool) -> None:
         )
         open_source(made, looks_per_s=1)
         await stores.cameras.add(made)
-    note(f"added {made!r}")
+    if as_json:
+        say({"id": to_ruuid(made.id), "name": name, "url": redact(made.url)})
+    else:
+        note(f"added {made!r}")
 
 
 @camera.command("list")
@@ -61,7 +65,7 @@ async def list_(settings: Settings, as_json: bool) -> None:
             {
                 "id": to_ruuid(it.id),
                 "name": it.name,
-                "url": it.url,
+                "url": redact(it.url),
                 "state": status.state if status else "not watched yet",
                 "fps": round(status.fps, 1) if status else None,
                 "last_frame": last.isoformat(timespec="seconds") if last else None,
@@ -96,13 +100,17 @@ def _ago(stamp: object) -> str:
 
 @camera.command()
 @click.argument("name")
+@as_json
 @command
-async def remove(settings: Settings, name: str) -> None:
+async def remove(settings: Settings, name: str, as_json: bool) -> None:
     """Stop watching NAME; its events stay."""
     async with app.open_stores(settings) as stores:
         found = await stores.cameras.by_name(stores.org, name)
         await stores.cameras.remove(stores.org, found.id)
-    note(f"removed {name!r}")
+    if as_json:
+        say({"removed": name})
+    else:
+        note(f"removed {name!r}")
 
 
 @camera.command()

@@ -29,7 +29,9 @@ _GET_FACE_EVENT = "/api/faceRecognition/faceEvent/getFaceEvent"
 @as_json
 @command
 async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None:
-    """Watch three made-up cameras over real RTSP, with two people enrolled.
+    """Watch three cameras that are made up.
+
+    Photographs walk about before them, over real RTSP; two people are enrolled.
 
     Runs until Ctrl-C, or for --seconds and then exits 1 if no event was recorded.
     """

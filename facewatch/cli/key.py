@@ -66,8 +66,9 @@ async def list_(settings: Settings, as_json: bool) -> None:
 
 @key.command()
 @click.argument("key_id")
+@as_json
 @command
-async def revoke(settings: Settings, key_id: str) -> None:
+async def revoke(settings: Settings, key_id: str, as_json: bool) -> None:
     """Revoke the key with this id (see `key list`), at once."""
     try:
         wanted = from_ruuid(key_id)
@@ -75,4 +76,7 @@ async def revoke(settings: Settings, key_id: str) -> None:
         raise InvalidRequest(f"{key_id}: {error}", "take an id from `facewatch key list`") from None
     async with app.open_stores(settings) as stores:
         await stores.keys.revoke(stores.org, wanted)
-    note(f"revoked {key_id}")
+    if as_json:
+        say({"revoked": key_id})
+    else:
+        note(f"revoked {key_id}")

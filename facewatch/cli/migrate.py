@@ -3,13 +3,22 @@
 import click
 
 from facewatch import app
-from facewatch.cli.options import command
+from facewatch.cli.options import as_json, command
+from facewatch.cli.output import say
 from facewatch.settings import Settings
 
 
 @click.command()
+@as_json
 @command
-async def migrate(settings: Settings) -> None:
-    """Bring the database to this version's schema (serve does it by itself)."""
+async def migrate(settings: Settings, as_json: bool) -> None:
+    """Bring the database up to date.
+
+    Every command that uses it does so too.
+    """
     async with app.open_stores(settings) as stores:
-        click.echo(f"the database is at migration {await stores.database.schema_version()}")
+        version = await stores.database.schema_version()
+    if as_json:
+        say({"migration": version})
+    else:
+        click.echo(f"the database is at migration {version}")

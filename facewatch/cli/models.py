@@ -59,8 +59,11 @@ def _state(card: ModelCard, directory: Path) -> str:
 @models.command()
 @click.argument("names", nargs=-1)
 @click.option("--accept-licence", is_flag=True, help="Accept a non-commercial licence.")
+@as_json
 @command
-async def fetch(settings: Settings, names: tuple[str, ...], accept_licence: bool) -> None:
+async def fetch(
+    settings: Settings, names: tuple[str, ...], accept_licence: bool, as_json: bool
+) -> None:
     """Fetch models (default: the pair in use); the only command that downloads weights."""
     with progress(None) as bar:
         for card in _cards(settings, names):
@@ -71,7 +74,7 @@ async def fetch(settings: Settings, names: tuple[str, ...], accept_licence: bool
                 accept_licence=accept_licence,
                 progress=partial(_draw, bar),
             )
-            note(f"verified {path} ({card.licence.name})")
+            _verified(card, path, as_json)
 
 
 def _draw(bar: Bar, at: Progress) -> None:
@@ -80,11 +83,20 @@ def _draw(bar: Bar, at: Progress) -> None:
 
 @models.command()
 @click.argument("names", nargs=-1)
+@as_json
 @command
-async def verify(settings: Settings, names: tuple[str, ...]) -> None:
+async def verify(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
     """Check files against their cards' sha256 (default: the pair in use)."""
     for card in _cards(settings, names):
-        note(f"verified {await asyncio.to_thread(verify_file, card, settings.model_directory)}")
+        path = await asyncio.to_thread(verify_file, card, settings.model_directory)
+        _verified(card, path, as_json)
+
+
+def _verified(card: ModelCard, path: Path, as_json: bool) -> None:
+    if as_json:
+        say({"name": card.name, "file": str(path), "licence": card.licence.name})
+    else:
+        note(f"verified {path} ({card.licence.name})")
 
 
 def _cards(settings: Settings, names: tuple[str, ...]) -> list[ModelCard]:

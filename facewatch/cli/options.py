@@ -4,6 +4,7 @@ import asyncio
 import logging
 import sys
 from collections.abc import Callable, Coroutine
+from datetime import UTC, datetime
 from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, ParamSpec, TypeVar
@@ -11,6 +12,22 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 import click
 
 from facewatch.settings import Settings, load_for_process
+
+
+class Instant(click.ParamType[datetime]):
+    """An ISO 8601 time; one without an offset is UTC."""
+
+    name = "time"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> datetime:
+        try:
+            read = datetime.fromisoformat(value)
+        except ValueError:
+            self.fail(f"{value!r} is no ISO 8601 time such as 2026-11-21T08:00:00Z", param, ctx)
+        return read.replace(tzinfo=read.tzinfo or UTC).astimezone(UTC)
+
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -45,5 +62,5 @@ def _log_to_stderr(level: str) -> None:
         format="%(asctime)s %(levelname)-7s %(name)s: %(message)s",
         datefmt="%H:%M:%S",
     )
-    for chatty in ("asyncio", "botocore", "boto3", "urllib3", "s3transfer"):
+    for chatty in ("asyncio", "faiss", "botocore", "boto3", "urllib3", "s3transfer"):
         logging.getLogger(chatty).setLevel(logging.WARNING)

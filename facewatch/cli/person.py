@@ -72,11 +72,15 @@ async def list_(settings: Settings, as_json: bool) -> None:
 
 @person.command()
 @click.argument("name")
+@as_json
 @command
-async def forget(settings: Settings, name: str) -> None:
+async def forget(settings: Settings, name: str, as_json: bool) -> None:
     """Erase NAME: person, photos and templates; their past events stay, without a name."""
     async with app.open_stores(settings) as stores:
         found = await stores.people.named(stores.org, name)
         keys = await stores.people.forget(stores.org, found.id)
         await stores.blobs.delete(keys)
-    note(f"forgot {name!r}: {len(keys)} pictures erased")
+    if as_json:
+        say({"forgotten": name, "pictures_erased": len(keys)})
+    else:
+        note(f"forgot {name!r}: {len(keys)} pictures erased")

@@ -1,6 +1,6 @@
 """facewatch replay"""
 
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 
@@ -8,7 +8,7 @@ import click
 
 from facewatch import app
 from facewatch.cli.events import FinishedEvents, show
-from facewatch.cli.options import as_json, command
+from facewatch.cli.options import Instant, as_json, command
 from facewatch.cli.output import Bar, note, progress, say
 from facewatch.ports import Frame
 from facewatch.settings import Settings
@@ -20,16 +20,19 @@ from facewatch.stream.files import duration_s
 @click.option("--camera", required=True, help="Whose video it is; made where there is none.")
 @click.option(
     "--start",
-    type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d %H:%M:%S", "%Y-%m-%d"]),
-    help="When the video begins, UTC; default: as the file says.",
+    type=Instant(),
+    help="When the video begins (ISO 8601, else UTC); default: as the file says.",
 )
 @as_json
 @command
 async def replay(
     settings: Settings, videos: tuple[Path, ...], camera: str, start: datetime | None, as_json: bool
 ) -> None:
-    """Run VIDEO... through recognition as if CAMERA had seen it; every sampled frame counts."""
-    began = start.replace(tzinfo=UTC) if start else None
+    """Run video files through recognition.
+
+    As if CAMERA had seen them, and as fast as it goes; every sampled frame counts. Run again, the
+    same file, camera and start make the same events, and double nothing.
+    """
     async with (
         app.open_stores(settings) as stores,
         app.open_recognition(settings, stores) as recognition,
@@ -46,7 +49,7 @@ async def replay(
                     recognition,
                     video,
                     target,
-                    start=began,
+                    start=start,
                     seen=partial(_draw, bar, video.name),
                     written=events.written,
                 )

@@ -14,7 +14,10 @@ from facewatch.settings import Settings
 @click.command()
 @command
 async def serve(settings: Settings) -> None:
-    """Watch the cameras and answer on http.port until Ctrl-C or SIGTERM."""
+    """Watch the cameras and answer requests.
+
+    On http.port, until Ctrl-C or SIGTERM; then what is in hand is finished.
+    """
     stop = stop_on_signals()
     async with (
         app.open_stores(settings) as stores,
