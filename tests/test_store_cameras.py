@@ -50,6 +50,11 @@ async def test_passwords_are_not_readable_in_the_database(
     assert LOGIN[1].encode() not in row["credentials"]
 
 
+async def test_a_name_is_not_blank(cameras: PostgresCameras) -> None:
+    with pytest.raises(InvalidRequest, match="blank"):
+        await cameras.add(a_camera(name=" "))
+
+
 async def test_a_name_is_taken_until_its_camera_is_removed(cameras: PostgresCameras) -> None:
     first = a_camera()
     await cameras.add(first)

@@ -5,6 +5,7 @@ from datetime import datetime
 from enum import StrEnum
 
 from facewatch.domain.ids import CameraId, LocationId, OrgId
+from facewatch.domain.urls import redact
 
 
 class CameraState(StrEnum):
@@ -51,7 +52,7 @@ class Camera:
     place: tuple[LocationId, ...] = ()
 
     def __repr__(self) -> str:
-        return f"camera {self.name!r} ({self.url})"
+        return f"camera {self.name!r} ({redact(self.url)})"
 
 
 @dataclass(frozen=True, slots=True)

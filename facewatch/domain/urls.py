@@ -3,16 +3,22 @@
 import re
 from urllib.parse import unquote, urlsplit, urlunsplit
 
-_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)[^/\s]*@")
+from facewatch.errors import InvalidRequest
+
+_USERINFO = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*://)\S*@")
+_IN_WORDS = re.compile(r"\b(?P<key>pass(?:word|wd)?|pwd)=[^&\s'\"/]*", re.IGNORECASE)
+_HOST = re.compile(r"[^:\[\]]*(:\d*)?|\[[0-9A-Fa-f:.]+\](:\d*)?")
 
 
 def redact(text: str) -> str:
-    """*text* with the user and password of every URL in it replaced.
+    """*text* with the user and password of every URL in it replaced, wherever a URL has them.
 
     >>> redact("rtsp://admin:s3cret@10.0.0.7/main failed")
     'rtsp://***@10.0.0.7/main failed'
+    >>> redact("rtsp://10.0.0.7/user=admin&password=s3cret&channel=1")
+    'rtsp://10.0.0.7/user=admin&password=***&channel=1'
     """
-    return _USERINFO.sub(r"\g<scheme>***@", text)
+    return _IN_WORDS.sub(r"\g<key>=***", _USERINFO.sub(r"\g<scheme>***@", text))
 
 
 def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
@@ -20,10 +26,28 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
 
     >>> split_credentials("rtsp://admin:a%40b@cam/1")
     ('rtsp://cam/1', ('admin', 'a@b'))
+
+    Raises:
+        InvalidRequest: the password holds what ends the host's part of a URL, and would be
+            taken for a path.
     """
-    parts = urlsplit(url)
+    if "://" not in url:
+        return url, None
+    try:
+        parts = urlsplit(url)
+    except ValueError:
+        raise _unreadable(url) from None
     if "@" not in parts.netloc:
+        if "@" in url and not _HOST.fullmatch(parts.netloc):
+            raise _unreadable(url)
         return url, None
     userinfo, _, host = parts.netloc.rpartition("@")
     user, _, password = userinfo.partition(":")
     return urlunsplit(parts._replace(netloc=host)), (unquote(user), unquote(password))
+
+
+def _unreadable(url: str) -> InvalidRequest:
+    return InvalidRequest(
+        f"the address {redact(url)!r} cannot be read",
+        "in user and password write %2F for /, %3F for ?, %23 for #, %5B for [ and %5D for ]",
+    )

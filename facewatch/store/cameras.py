@@ -7,7 +7,7 @@ import asyncpg
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus, Transport
 from facewatch.domain.ids import CameraId, LocationId, OrgId
-from facewatch.errors import AlreadyExists, NotFound
+from facewatch.errors import AlreadyExists, InvalidRequest, NotFound
 from facewatch.store.database import Database, Row
 from facewatch.store.secrets import Vault
 
@@ -40,7 +40,10 @@ class PostgresCameras:
         """
         Raises:
             AlreadyExists: the org has a camera of this name.
+            InvalidRequest: its name is blank.
         """
+        if not camera.name.strip():
+            raise InvalidRequest("a camera's name must not be blank", "give it one")
         try:
             async with self._database.transaction() as work:
                 await work.fetch("camera_add", **self._values(camera))

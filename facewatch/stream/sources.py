@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
-from urllib.parse import unquote, urlsplit
+from urllib.parse import SplitResult, unquote, urlsplit
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import TimeSource
@@ -32,11 +32,16 @@ def open_source(
     """The source that the camera's URL names: rtsp, rtsps, file or a plain path.
 
     Raises:
-        InvalidRequest: the URL has another scheme.
+        InvalidRequest: the URL has another scheme, or no host.
     """
     parts = urlsplit(camera.url)
     match parts.scheme:
         case "rtsp" | "rtsps":
+            if not _has_host(parts):
+                raise InvalidRequest(
+                    f"{camera!r}: its address names no host, or no port from 1 to 65535",
+                    "give it as rtsp://user:password@host:554/path",
+                )
             return RtspSource(
                 camera,
                 looks_per_s=looks_per_s,
@@ -51,6 +56,13 @@ def open_source(
             raise InvalidRequest(
                 f"{camera!r}: cannot watch {scheme!r}", "give rtsp://, rtsps:// or a video file"
             )
+
+
+def _has_host(parts: SplitResult) -> bool:
+    try:
+        return bool(parts.hostname) and (parts.port is None or parts.port > 0)
+    except ValueError:  # the port is no number, or too large
+        return False
 
 
 class PlayedFile:
