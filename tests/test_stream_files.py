@@ -245,3 +245,10 @@ def test_real_recordings(name: str, first_s: float, frames: int) -> None:
     assert source.received == frames
     assert source.damaged == 0
     assert looked_at[0].picture.fit(320, 180).std() > 10
+
+
+def test_words_in_a_file_that_are_not_utf_8_do_not_matter(clip: Path, tmp_path: Path) -> None:
+    path = tmp_path / "clip.mp4"
+    path.write_bytes(clip.read_bytes().replace(b"Lavf", "Lävf".encode("latin-1")))
+
+    assert numbers(look(path)) == list(range(0, 50, 5))

@@ -217,8 +217,9 @@ async def test_what_is_no_camera_is_called_so() -> None:
     assert error.remedy
 
 
-async def test_a_stream_without_video_is_unreadable() -> None:
-    described = b"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=radio\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n"
+@pytest.mark.parametrize("name", [b"radio", "Büro".encode("latin-1")])
+async def test_a_stream_without_video_is_unreadable_whatever_its_name(name: bytes) -> None:
+    described = b"v=0\r\no=- 0 0 IN IP4 0.0.0.0\r\ns=%b\r\nt=0 0\r\nm=audio 0 RTP/AVP 0\r\n" % name
     head = b"RTSP/1.0 200 OK\r\nCSeq: %d\r\nContent-Type: application/sdp\r\n"
     answer = head % 2 + b"Content-Length: %d\r\n\r\n" % len(described) + described
     async with answering(answer) as port:

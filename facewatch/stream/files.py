@@ -157,7 +157,7 @@ def _opened(path: Path) -> InputContainer:
         UnreadableStream: there is no such file, or it is not a video.
     """
     try:
-        return av.open(f"file:{path}", "r")
+        return av.open(f"file:{path}", "r", metadata_errors="replace")
     except FileNotFoundError:
         what, remedy = "there is no such file", "check the path"
     except IsADirectoryError:

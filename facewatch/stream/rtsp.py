@@ -135,6 +135,7 @@ class RtspSource:
             return av.open(
                 _address(self._camera),
                 "r",
+                metadata_errors="replace",  # cameras name themselves in whatever code they like
                 options={
                     "rtsp_transport": self._camera.transport.value,
                     "allowed_media_types": "video",
