@@ -6,12 +6,13 @@ import hashlib
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import AsyncExitStack, asynccontextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 from facewatch.api.deps import Deps, Probe
 from facewatch.api.ops import camera_summary
@@ -61,6 +62,8 @@ from facewatch.vision.pictures import JpegPngEncoder, decode
 from facewatch.vision.session import best_provider
 
 log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
 
 Written = Callable[[Visit, EventRecord], None]
 """Told of each version of an event, once it is durable on the local disk."""
@@ -413,7 +416,8 @@ async def _camera_lists(
 ) -> AsyncIterator[Sequence[Camera]]:
     """Every camera that can be watched, now and whenever the table changes."""
     async for _ in stores.database.listen(CAMERAS):
-        watched = [camera for camera in await stores.cameras.all() if camera.url]
+        cameras = await until_answered(stores.cameras.all)
+        watched = [camera for camera in cameras if camera.url]
         names.update({camera.id: camera.name for camera in watched})
         yield watched
 
@@ -421,10 +425,25 @@ async def _camera_lists(
 async def _keep_gallery(stores: Stores, recognition: Recognition) -> None:
     """Put each new revision of the gallery in force as soon as it is told."""
     async for _ in stores.database.listen(GALLERY):
-        count = await refresh(
-            recognition.gallery, stores.people, stores.org, recognition.engine.model
+        count = await until_answered(
+            lambda: refresh(
+                recognition.gallery, stores.people, stores.org, recognition.engine.model
+            )
         )
         log.info("%d enrolled faces are in force", count)
+
+
+async def until_answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask until the database answers: nobody rings again for what was missed in a bad moment."""
+    said = False
+    while True:
+        try:
+            return await ask()
+        except DatabaseUnavailable as trouble:
+            if not said:
+                log.warning("what changed is read later: %s", trouble)
+            said = True
+            await asyncio.sleep(_REPORT_S)
 
 
 async def _report_cameras(stores: Stores, board: Board) -> None:

@@ -168,6 +168,22 @@ def test_the_key_file_is_made_once_for_its_owner_only(tmp_path: Path) -> None:
     assert Vault(tmp_path, tmp_path / "home/secret.key").opened(sealed) == LOGIN
 
 
+async def test_a_password_that_cannot_be_read_costs_its_own_camera_only(
+    database: Database, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    before = PostgresCameras(database, Vault(tmp_path / "before"))
+    after = PostgresCameras(database, Vault(tmp_path / "after"))
+    lost, kept = a_camera(name="lost", credentials=LOGIN), a_camera(name="kept", credentials=LOGIN)
+    await before.add(lost)
+    await after.add(kept)
+
+    assert {it.name: it.credentials for it in await after.all()} == {"lost": None, "kept": LOGIN}
+    assert "'lost'" in caplog.text
+    assert "another key" in caplog.text
+    await after.remove(ORG, (await after.by_name(ORG, "lost")).id)
+    assert [it.name for it in await after.all()] == ["kept"]
+
+
 def test_another_key_or_none_is_said_plainly(tmp_path: Path) -> None:
     sealed = Vault(tmp_path / "one").sealed(LOGIN)
     with pytest.raises(StoreTrouble, match=r"another key.*secret\.key.*backup"):

@@ -1,5 +1,6 @@
 """Cameras and how they are, in Postgres."""
 
+import logging
 from collections.abc import Sequence
 from typing import Any
 
@@ -7,9 +8,11 @@ import asyncpg
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus, Transport
 from facewatch.domain.ids import CameraId, LocationId, OrgId
-from facewatch.errors import AlreadyExists, InvalidRequest, NotFound
+from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, StoreTrouble
 from facewatch.store.database import Database, Row
 from facewatch.store.secrets import Vault
+
+log = logging.getLogger(__name__)
 
 CAMERAS = "camera"
 """NOTIFY channel that rings with an org's id when its cameras changed."""
@@ -94,10 +97,18 @@ class PostgresCameras:
             location=LocationId(row["location"]),
             name=row["name"],
             url=row["url"],
-            credentials=self._vault.opened(row["credentials"]),
+            credentials=self._opened(row),
             transport=Transport(row["transport"]),
             place=tuple(LocationId(location) for location in row["place"]),
         )
+
+    def _opened(self, row: Row) -> tuple[str, str] | None:
+        """None too for a password that cannot be read: the other cameras can do without it."""
+        try:
+            return self._vault.opened(row["credentials"])
+        except StoreTrouble as trouble:
+            log.error("camera %r: %s", row["name"], trouble)
+            return None
 
 
 class PostgresCameraStatuses:
