@@ -70,6 +70,25 @@ def test_two_faces_of_one_person_are_no_runner_up() -> None:
     assert len(decision.candidates) == 1
 
 
+def test_a_runner_up_is_seen_behind_any_number_of_photos() -> None:
+    gallery = ExactGallery(8)
+    owners = [ANN] * 400 + [BEN]
+    gallery.replace(
+        ORG,
+        1,
+        [
+            Matchmaker(
+                FaceId(new_id()), person, ORG, along(0.0, 1.0) if person == BEN else along(1.0)
+            )
+            for person in owners
+        ],
+    )
+    decision = Decider(gallery, CALIBRATION, "digest", Rule()).decide(ORG, along(0.60, 0.57), 0.9)
+
+    assert decision.person is None
+    assert decision.margin == pytest.approx(0.03, abs=0.001)
+
+
 def test_with_nobody_enrolled_everybody_is_unknown() -> None:
     decision = enrolled().decide(ORG, along(0.9), quality=0.9)
 

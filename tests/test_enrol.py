@@ -76,6 +76,32 @@ async def test_the_same_photo_again_changes_nothing(
     assert person.matchmakers == 1
 
 
+async def test_a_name_is_one_person_however_it_is_spelled(
+    enroller: Enroller, org: OrgId, photos: Path
+) -> None:
+    for name, photo in (("José ", OBAMA_2010), (" Jose\u0301", OBAMA_2012)):
+        await enroller.enrol(org, name, photo.file, (photos / photo.file).read_bytes())
+
+    (person,) = await enroller.people.all(org)
+    assert (person.name, person.matchmakers) == ("José", 2)
+
+
+@pytest.mark.parametrize("name", [" ", "M\udcfcller"])
+async def test_what_is_no_name_is_refused(
+    enroller: Enroller, org: OrgId, photos: Path, name: str
+) -> None:
+    with pytest.raises(UnusablePhoto, match="rename"):
+        await enroller.enrol(org, name, "hopper.jpg", (photos / HOPPER.file).read_bytes())
+    assert await enroller.people.all(org) == []
+
+
+async def test_a_file_may_be_named_as_it_likes(
+    enroller: Enroller, org: OrgId, photos: Path
+) -> None:
+    photo = (photos / HOPPER.file).read_bytes()
+    assert await enroller.enrol(org, "Grace Hopper", "M\udcfcller.jpg", photo) is not None
+
+
 async def test_the_photos_own_bytes_are_kept(
     enroller: Enroller, org: OrgId, photos: Path, tmp_path: Path
 ) -> None:

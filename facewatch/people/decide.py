@@ -39,7 +39,7 @@ class Decider:
         """Who *template*, whose best look has *quality*, belongs to."""
         rule, people = self.rule, self.gallery.people(org)
         revision = self.gallery.revision(org)
-        hits = self.gallery.search(org, template, limit=8 * rule.candidates)
+        hits = self._hits(org, template)
         candidates = tuple(
             Candidate(
                 hit.person,
@@ -67,6 +67,15 @@ class Decider:
             gallery_people=people,
             reason=reason,
         )
+
+    def _hits(self, org: OrgId, template: Template) -> list[Hit]:
+        """The best matchmakers, and a runner-up among them however many photos the best has."""
+        limit = 8 * self.rule.candidates
+        while True:
+            hits = self.gallery.search(org, template, limit)
+            if len(hits) < limit or len({hit.person for hit in hits}) > 1:
+                return hits
+            limit *= 8
 
     def _doubt(self, best: Candidate | None, margin: float | None, quality: float) -> str:
         if best is None:

@@ -3,6 +3,7 @@
 import asyncio
 import hashlib
 import mimetypes
+import unicodedata
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
@@ -12,7 +13,7 @@ from facewatch.domain.faces import Detection
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id
 from facewatch.domain.keys import photo_prefix
 from facewatch.domain.people import Matchmaker
-from facewatch.errors import NoFace, NotFound, PoorFace, SeveralFaces
+from facewatch.errors import NoFace, NotFound, PoorFace, SeveralFaces, UnusablePhoto
 from facewatch.ports import Blobs, Encoder, Engine, Enrolment, People, PhotoKeys, Picture
 
 
@@ -54,9 +55,11 @@ class Enroller:
         rows, so that no row ever points at nothing.
 
         Raises:
+            UnusablePhoto: *person* is no name: blank, or no text.
             NotAPicture, NoFace, SeveralFaces, PoorFace: why the photo cannot be used.
             DatabaseUnavailable, ObjectStoreUnavailable: it could not be kept.
         """
+        person = _as_kept(person)
         known = await self._named(org, person)
         if known and await self.people.has_photo(org, known, hashlib.sha256(photo).digest()):
             return None
@@ -88,7 +91,7 @@ class Enroller:
             face=FaceId(new_id()),
             photo=photo,
             content_type=mimetypes.guess_type(name)[0] or "application/octet-stream",
-            file_name=name,
+            file_name=name.encode(errors="replace").decode(),
             width=picture.width,
             height=picture.height,
             digest=hashlib.sha256(photo).digest(),
@@ -129,3 +132,15 @@ class Enroller:
                 f"{name}: the face is turned away (pose {pose:.2f}, at least {gate.pose:.2f})",
                 "use a photo that looks at the camera",
             )
+
+
+def _as_kept(name: str) -> str:
+    """*name* as it is kept: a folder copied from another system must not be another person."""
+    kept = unicodedata.normalize("NFC", name).strip()
+    try:
+        kept.encode()
+    except UnicodeEncodeError:
+        raise UnusablePhoto(f"{name!r} is no UTF-8 text", "rename the folder or file") from None
+    if not kept or "\0" in kept:
+        raise UnusablePhoto("a person's name must not be blank", "rename the folder or file")
+    return kept
