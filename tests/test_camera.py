@@ -5,6 +5,7 @@ import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from datetime import UTC, datetime
 from uuid import UUID
 
 import pytest
@@ -237,3 +238,34 @@ async def test_cameras_come_and_go_with_the_table_and_others_do_not_notice() -> 
         await comes("+lobby 1", "+door 1", "-door 1", "+door 2", "-door 2", "+door 1")
         task.cancel()
         await asyncio.wait([task])
+
+
+async def test_a_removed_camera_leaves_no_state_behind_but_its_silence() -> None:
+    board, lobby = Board(Metrics.on()), camera("rtsp://127.0.0.1/1")
+
+    async def watch_one(which: Camera) -> None:
+        board.show(which, CameraState.LIVE)
+        board.frame(which, datetime.now(UTC))
+        try:
+            await asyncio.Event().wait()
+        finally:
+            board.show(which, CameraState.GONE)  # the last words of its connection
+
+    async def lists() -> AsyncIterator[list[Camera]]:
+        yield [lobby]
+        await asyncio.sleep(0)
+        yield []
+
+    async with asyncio.timeout(5):
+        await Watch(watch_one, board.forget).follow(lists())
+
+    assert board.statuses == []
+    assert board.silent(for_s=0.0) == [lobby.id]
+
+
+async def test_an_address_that_cannot_be_watched_is_refused_and_touches_nobody_else() -> None:
+    odd, watched = camera("gopher://127.0.0.1/x"), Watched()
+    async with watched.watching(odd):
+        refused = await watched.reaches(odd, CameraState.REFUSED)
+
+    assert "gopher" in refused.reason

@@ -11,12 +11,15 @@ from datetime import UTC, datetime
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus
 from facewatch.domain.ids import CameraId
-from facewatch.errors import CameraRefused, CameraStalled, CameraTrouble
+from facewatch.errors import CameraRefused, CameraStalled, CameraTrouble, InvalidRequest
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics
 from facewatch.ports import Frame, Source
 
 log = logging.getLogger(__name__)
+
+_LONGEST_VISIT_GAP_S = 86_400.0
+"""As the settings allow it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,9 +81,8 @@ class Board:
         self._statuses[camera.id] = replace(self._statuses[camera.id], last_frame_at=at)
 
     def forget(self, camera: Camera) -> None:
-        """*camera* is no longer watched."""
+        """*camera* is no longer watched; that it is silent is still known, so that visits end."""
         self._statuses.pop(camera.id, None)
-        self._last_frame.pop(camera.id, None)
         self._metrics.forget_camera(camera.name)
 
     def heard(self, camera: CameraId, within_s: float) -> bool:
@@ -88,8 +90,11 @@ class Board:
         return time.monotonic() - self._last_frame.get(camera, -1e9) <= within_s
 
     def silent(self, for_s: float) -> list[CameraId]:
-        """Cameras that once gave frames and have given none for *for_s*."""
+        """Cameras that once gave frames and have given none for *for_s*; removed ones for a day."""
         now = time.monotonic()
+        for camera, at in list(self._last_frame.items()):
+            if camera not in self._statuses and now - at > _LONGEST_VISIT_GAP_S:
+                del self._last_frame[camera]
         return [camera for camera, at in self._last_frame.items() if now - at > for_s]
 
 
@@ -159,7 +164,7 @@ async def keep_watching(
         try:
             await _watch_once(camera, open_source(camera), frames, board, patience)
             board.show(camera, CameraState.GONE, "the stream ended")
-        except CameraRefused as trouble:
+        except (CameraRefused, InvalidRequest) as trouble:
             board.show(camera, CameraState.REFUSED, str(trouble))
             await asyncio.sleep(patience.refused_s * random.uniform(1.0, 1.5))
             continue
