@@ -6,8 +6,6 @@ without an error and gives wrong results for every picture but the first. What i
 - weights that are listed as inputs are no inputs (SFace), so that ONNX Runtime can fold them;
 - ``Reshape`` to ``[1, -1, k]`` or ``[-1, k]`` keeps its batch (YuNet, SCRFD);
 - ``Resize`` to constant sizes becomes "twice as large" (SCRFD), which also frees the canvas;
-- a detector's levels are joined, finest first, and YuNet's two scores multiplied: three outputs,
-  scores, boxes and landmarks, cost a tenth of what twelve cost outside, and next to nothing here;
 - the input is uint8, n x height x width x 3, BGR: transposing bytes and casting inside the graph
   costs nothing measurable, outside a tenth of a detection. For models that were taught RGB, the
   first convolution's weights are turned round instead of every picture.
@@ -24,7 +22,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facewatch.vision.cards import Colour, Family, Input, ModelCard
 
-_VERSION = 2
+_VERSION = 1
 _PIXELS = "facewatch_pixels"
 
 
@@ -57,10 +55,10 @@ def _changed(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
     if card.input.colour is Colour.RGB:
         _turn_round_first_convolution(graph)
     _take_pixels(graph, card.input)
-    if card.family in (Family.YUNET, Family.SCRFD):
-        _join_levels(graph)
-    else:
-        graph.output[0].type.tensor_type.shape.dim[0].Clear()
+    for output in graph.output:
+        for place, dimension in enumerate(output.type.tensor_type.shape.dim):
+            if place == 0 or card.family in (Family.YUNET, Family.SCRFD):
+                dimension.Clear()
     del graph.value_info[:]
     _drop_unused_weights(graph)
     return model
@@ -117,23 +115,6 @@ def _take_pixels(graph: onnx.GraphProto, wants: Input) -> None:
     steps[-1].output[0] = old
     for place, step in enumerate(steps):
         graph.node.insert(place, step)
-
-
-def _join_levels(graph: onnx.GraphProto) -> None:
-    """Three levels of each output, as both families list them, become one along the anchors."""
-    names = [output.name for output in graph.output]
-    joined = [f"facewatch_joined_{start // 3}" for start in range(0, len(names), 3)]
-    for place, name in enumerate(joined):
-        levels = names[3 * place : 3 * place + 3]
-        graph.node.append(helper.make_node("Concat", levels, [name], axis=1))
-    if len(joined) == 4:
-        graph.node.append(helper.make_node("Mul", joined[:2], ["facewatch_scores"]))
-        joined[:2] = ["facewatch_scores"]
-    del graph.output[:]
-    for name, columns in zip(joined, (1, 4, 10), strict=True):
-        graph.output.append(
-            helper.make_tensor_value_info(name, TensorProto.FLOAT, ["n", "anchors", columns])
-        )
 
 
 def _drop_unused_weights(graph: onnx.GraphProto) -> None:

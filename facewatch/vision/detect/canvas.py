@@ -1,7 +1,6 @@
 """Pictures on canvases that a detector takes, and found faces back in picture pixels."""
 
 from dataclasses import dataclass
-from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -11,8 +10,6 @@ from facewatch.domain.geometry import Box
 from facewatch.ports import Picture
 from facewatch.vision.align import tiny
 from facewatch.vision.opencv import cv2
-
-_STRIDES = (8, 16, 32)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -32,34 +29,18 @@ class Candidates:
     landmarks: NDArray[np.float32]
 
     @classmethod
-    def none(cls) -> "Candidates":
-        nothing = np.zeros(0, np.float32)
-        return cls(np.zeros(0, np.intp), nothing, nothing.reshape(0, 4), nothing.reshape(0, 5, 2))
-
-
-def corners(
-    width: int, count: int, each: int, anchor: NDArray[np.intp]
-) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Left top of the cells of some anchors and their strides, (n, 2) and (n, 1), canvas pixels.
-
-    Args:
-        count: Anchors of a whole canvas *width* pixels wide, *each* of them a cell.
-        anchor: Which.
-    """
-    grid = _grid(width, count, each)[anchor]
-    return grid[:, :2], grid[:, 2:]
-
-
-@lru_cache(maxsize=32)
-def _grid(width: int, count: int, each: int) -> NDArray[np.float32]:
-    """x, y and stride of each of *count* anchors, finest level first."""
-    # A square of 32 x 32 pixels has 16 + 4 + 1 cells.
-    height = count // (21 * each) * 1024 // width
-    levels = []
-    for stride in _STRIDES:
-        y, x = np.mgrid[0:height:stride, 0:width:stride].reshape(2, -1)
-        levels.append(np.stack([x, y, np.full_like(x, stride)], 1).repeat(each, axis=0))
-    return np.concatenate(levels).astype(np.float32)
+    def joined(cls, parts: list["Candidates"]) -> "Candidates":
+        if len(parts) == 1:
+            return parts[0]
+        if not parts:
+            none = np.zeros(0, np.float32)
+            return cls(np.zeros(0, np.intp), none, none.reshape(0, 4), none.reshape(0, 5, 2))
+        return cls(
+            np.concatenate([part.item for part in parts]),
+            np.concatenate([part.scores for part in parts]),
+            np.concatenate([part.boxes for part in parts]),
+            np.concatenate([part.landmarks for part in parts]),
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,8 +3,9 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from facewatch.vision.detect.canvas import Candidates, corners
+from facewatch.vision.detect.canvas import Candidates
 
+_STRIDES = (8, 16, 32)
 _ANCHORS = 2
 
 OVERLAP = 0.4
@@ -14,18 +15,21 @@ def decode(outputs: list[NDArray[np.float32]], width: int, threshold: float) -> 
     """Anchors of a batch whose score exceeds *threshold*, on a canvas *width* pixels wide.
 
     Args:
-        outputs: Scores, boxes, landmarks.
+        outputs: Scores, boxes, landmarks, each for strides 8, 16 and 32.
     """
-    scores, sides, points = outputs
-    found = np.flatnonzero(scores >= threshold)
-    if not len(found):
-        return Candidates.none()
-    item, anchor = np.divmod(found, scores.shape[1])
-    corner, stride = corners(width, scores.shape[1], _ANCHORS, anchor)
-    side = sides.reshape(-1, 4)[found] * stride
-    return Candidates(
-        item,
-        scores.ravel()[found],
-        np.concatenate([corner - side[:, :2], corner + side[:, 2:]], 1),
-        corner[:, None] + points.reshape(-1, 5, 2)[found] * stride[:, None],
-    )
+    parts = []
+    for level, stride in enumerate(_STRIDES):
+        scores, sides, points = outputs[level::3]
+        item, anchor = np.nonzero(scores[..., 0] >= threshold)
+        cell, columns = anchor // _ANCHORS, width // stride
+        corner = np.stack([cell % columns, cell // columns], 1).astype(np.float32) * stride
+        side = sides[item, anchor] * stride
+        parts.append(
+            Candidates(
+                item,
+                scores[item, anchor, 0],
+                np.concatenate([corner - side[:, :2], corner + side[:, 2:]], 1),
+                corner[:, None] + points[item, anchor].reshape(-1, 5, 2) * stride,
+            )
+        )
+    return Candidates.joined(parts)

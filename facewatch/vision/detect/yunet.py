@@ -3,7 +3,10 @@
 import numpy as np
 from numpy.typing import NDArray
 
-from facewatch.vision.detect.canvas import Candidates, corners
+from facewatch.vision.detect.canvas import Candidates
+
+_STRIDES = (8, 16, 32)
+
 
 OVERLAP = 0.3
 
@@ -12,19 +15,25 @@ def decode(outputs: list[NDArray[np.float32]], width: int, threshold: float) -> 
     """Anchors of a batch whose score exceeds *threshold*, on a canvas *width* pixels wide.
 
     Args:
-        outputs: Products of both scores, boxes, landmarks.
+        outputs: Class scores, object scores, boxes, landmarks, each for strides 8, 16 and 32.
     """
-    squared, boxes, points = outputs
-    found = np.flatnonzero(squared > threshold * threshold)
-    if not len(found):
-        return Candidates.none()
-    item, anchor = np.divmod(found, squared.shape[1])
-    corner, stride = corners(width, squared.shape[1], 1, anchor)
-    box = boxes.reshape(-1, 4)[found]
-    centre, half = corner + box[:, :2] * stride, np.exp(box[:, 2:]) * (stride / 2)
-    return Candidates(
-        item,
-        np.sqrt(squared.ravel()[found]),
-        np.concatenate([centre - half, centre + half], 1),
-        (corner[:, None] + points.reshape(-1, 5, 2)[found] * stride[:, None]),
-    )
+    parts = []
+    for level, stride in enumerate(_STRIDES):
+        classes, objects, boxes, points = outputs[level::3]
+        squared = classes[..., 0] * objects[..., 0]
+        item, cell = np.nonzero(squared > threshold * threshold)
+        if not len(item):
+            continue
+        columns = width // stride
+        corner = np.stack([cell % columns, cell // columns], 1).astype(np.float32)
+        box = boxes[item, cell]
+        centre, half = (corner + box[:, :2]) * stride, np.exp(box[:, 2:]) * (stride / 2)
+        parts.append(
+            Candidates(
+                item,
+                np.sqrt(squared[item, cell]),
+                np.concatenate([centre - half, centre + half], 1),
+                (corner[:, None] + points[item, cell].reshape(-1, 5, 2)) * stride,
+            )
+        )
+    return Candidates.joined(parts)
