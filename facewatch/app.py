@@ -20,7 +20,7 @@ from facewatch.api.server import application, serving
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import CameraId, EventId, LocationId, OrgId, derived_id, new_id
-from facewatch.errors import DatabaseUnavailable, NotFound, StoreTrouble
+from facewatch.errors import DatabaseUnavailable, InvalidRequest, NotFound, StoreTrouble
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
@@ -300,8 +300,14 @@ async def replay(
 
     Raises:
         UnreadableStream: the file is no video.
+        InvalidRequest: it begins before 1970.
     """
     began = start or (await asyncio.to_thread(recorded_start, video))[0]
+    if began.timestamp() < 0:
+        raise InvalidRequest(
+            f"{video} begins at {began.isoformat()}, and ids tell no time before 1970",
+            "say when it begins with --start",
+        )
     digest = await asyncio.to_thread(_digest, video)
 
     def event_id(at: datetime, number: int) -> EventId:

@@ -312,7 +312,9 @@ class CameraStatuses(Protocol):
         """The newest report of a camera stands."""
         ...
 
-    async def all(self, org: OrgId) -> list[CameraStatus]: ...
+    async def all(self, org: OrgId) -> list[CameraStatus]:
+        """Those that were reported within the last seconds: the others nobody watches."""
+        ...
 
 
 @dataclass(frozen=True, slots=True, eq=False)

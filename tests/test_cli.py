@@ -7,8 +7,10 @@ import sys
 from pathlib import Path
 
 import pytest
+from videos import counting_pictures
 
 from facewatch.cli import main
+from facewatch.stream.encode import encode_video
 
 
 class Shell:
@@ -112,6 +114,15 @@ def test_bad_input_is_two_plain_lines_and_exit_status_1(
     assert "what to do:" in said
     assert "Traceback" not in said
     assert "s3cret" not in said
+
+
+def test_a_video_from_before_ids_can_tell_the_time_is_refused(shell: Shell, tmp_path: Path) -> None:
+    encode_video(tmp_path / "old.mp4", counting_pictures(5), fps=25)
+    done = shell.run("replay", f"{tmp_path}/old.mp4", "--camera", "x", "--start", "1960-01-01")
+
+    assert done.returncode == 1
+    assert "before 1970" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_models_are_listed_with_their_licences(shell: Shell) -> None:

@@ -116,6 +116,19 @@ async def test_the_newest_report_of_a_camera_stands(
     assert await statuses.all(ORG) == []
 
 
+async def test_a_report_of_a_process_that_has_ended_is_not_shown(
+    cameras: PostgresCameras, database: Database, dsn: str
+) -> None:
+    statuses, camera = PostgresCameraStatuses(database), a_camera()
+    await cameras.add(camera)
+    await statuses.report([a_status(camera.id, CameraState.LIVE)])
+    connection = await asyncpg.connect(dsn)
+    await connection.execute("UPDATE camera_status SET reported_at = now() - interval '1 minute'")
+    await connection.close()
+
+    assert await statuses.all(ORG) == []
+
+
 async def test_a_key_opens_until_it_is_revoked(keys: PostgresKeys) -> None:
     key, secret = await keys.create(ORG, "console", "operator")
 

@@ -66,7 +66,7 @@ async def list_(settings: Settings, as_json: bool) -> None:
                 "id": to_ruuid(it.id),
                 "name": it.name,
                 "url": redact(it.url),
-                "state": status.state if status else "not watched yet",
+                "state": status.state if status else "not watched",
                 "fps": round(status.fps, 1) if status else None,
                 "last_frame": last.isoformat(timespec="seconds") if last else None,
                 "reason": status.reason if status else "",

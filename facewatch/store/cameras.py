@@ -131,6 +131,7 @@ class PostgresCameraStatuses:
         )
 
     async def all(self, org: OrgId) -> list[CameraStatus]:
+        """Those that were reported within the last seconds: the others nobody watches."""
         rows = await self._database.fetch("camera_statuses", org=org)
         return [
             CameraStatus(

@@ -36,8 +36,10 @@ SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since
        last_frame_at = EXCLUDED.last_frame_at, since = EXCLUDED.since, reported_at = now();
 
 -- name: camera_statuses
+-- Reports come every two seconds: an older one was left by a process that has ended.
 SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since
   FROM camera_status s
   JOIN camera c ON c.id = s.camera
  WHERE c.org = :org AND c.removed_at IS NULL
+   AND s.reported_at > now() - interval '15 seconds'
  ORDER BY c.name, c.id;
