@@ -99,12 +99,20 @@ class Settings(_Section):
 
     @property
     def home_path(self) -> Path:
-        return Path(self.home).expanduser().resolve()
+        return _expanded(self.home).resolve()
 
     @property
     def model_directory(self) -> Path:
         given = self.models.directory
-        return Path(given).expanduser().resolve() if given else self.home_path / "models"
+        return _expanded(given).resolve() if given else self.home_path / "models"
+
+
+def _expanded(path: str) -> Path:
+    """*path* with its ~ written out."""
+    try:
+        return Path(path).expanduser()
+    except RuntimeError as error:
+        raise InvalidSettings(f"{path}: {error}", "name the directory without ~") from None
 
 
 def load(
@@ -184,6 +192,6 @@ def _explained(error: ValidationError) -> InvalidSettings:
 def load_for_process(config: Path | None, overrides: Mapping[str, Any]) -> Settings:
     """`load` with this process' environment; the file is --config or <home>/facewatch.toml."""
     home = overrides.get("home") or os.environ.get("FACEWATCH_HOME") or Settings().home
-    default = Path(str(home)).expanduser() / "facewatch.toml"
+    default = _expanded(str(home)) / "facewatch.toml"
     file = config or (default if default.is_file() else None)
     return load(file, os.environ, overrides)

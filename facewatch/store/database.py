@@ -211,7 +211,7 @@ async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Databas
     Raises:
         DatabaseUnavailable: Postgres does not answer, or refuses us.
     """
-    with _translated(dsn):
+    with _translated(dsn), _readable():
         pool = await asyncpg.create_pool(
             dsn,
             min_size=1,
@@ -238,7 +238,8 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
         DatabaseUnavailable: Postgres does not answer, or refuses us.
     """
     with _translated(dsn):
-        connection = await asyncpg.connect(dsn, timeout=_CONNECT_S)
+        with _readable():
+            connection = await asyncpg.connect(dsn, timeout=_CONNECT_S)
         try:
             yield connection
         finally:
@@ -250,11 +251,24 @@ def _translated(dsn: str) -> Iterator[None]:
     try:
         yield
     except _DOWN as error:
-        why = _shown(str(error)) or type(error).__name__
+        why = _shown(str(error)) or "no answer in time"
         raise DatabaseUnavailable(
             f"Postgres at {_shown(dsn)} cannot be used: {why}",
             "check that it runs and that database_url is right",
         ) from error
+
+
+@contextmanager
+def _readable() -> Iterator[None]:
+    """What is no DSN is not repeated: nobody can tell where a password is in it."""
+    try:
+        yield
+    except ValueError:
+        raise DatabaseUnavailable(
+            "the database cannot be used: database_url is no address of a Postgres server",
+            "give it as postgresql://user:password@host:port/name, in user and password with %2F for"
+            " /, %3F for ?, %23 for # and %40 for @",
+        ) from None
 
 
 def _shown(text: str) -> str:
