@@ -17,6 +17,7 @@ from pathlib import Path
 
 import boto3
 import pytest
+from rtsp_server import answering
 
 from facewatch.errors import InvalidSettings, NotFound, ObjectStoreUnavailable
 from facewatch.ports import Blobs
@@ -263,3 +264,25 @@ def test_urls_that_are_no_object_store(url: str) -> None:
 def test_urls_choose_the_store(tmp_path: Path) -> None:
     assert isinstance(open_blobs(str(tmp_path)), LocalBlobs)
     assert isinstance(open_blobs("s3://pictures/faces", region="us-east-1"), S3Blobs)
+
+
+async def test_a_store_that_hangs_does_not_hold_up_the_end_of_the_process() -> None:
+    program = """
+import asyncio, sys
+from facewatch.store.blobs import S3Blobs
+
+async def ask():
+    store = S3Blobs("b", endpoint=sys.argv[1], region="x", credentials=("a", "b"))
+    async with asyncio.timeout(0.5):
+        await store.ready()
+
+asyncio.run(ask())
+"""
+    async with answering(None) as port, asyncio.timeout(15):
+        process = await asyncio.create_subprocess_exec(
+            *(sys.executable, "-c", program, f"http://127.0.0.1:{port}"),
+            stderr=asyncio.subprocess.PIPE,
+        )
+        _, said = await process.communicate()
+
+    assert said.decode().splitlines()[-1] == "TimeoutError"

@@ -4,6 +4,7 @@ import asyncio
 import os
 import re
 import shutil
+import threading
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager, suppress
@@ -220,7 +221,7 @@ class S3Blobs:
                 response_checksum_validation="when_required",
             ),
         )
-        self._threads = ThreadPoolExecutor(_AT_ONCE, thread_name_prefix="s3")
+        self._free = asyncio.Semaphore(_AT_ONCE)
 
     async def put(self, key: str, body: bytes, content_type: str) -> None:
         """Durable when it returns; the same key again replaces.
@@ -279,11 +280,9 @@ class S3Blobs:
         return self._where
 
     async def _call(self, method: Callable[..., Answer], **values: Any) -> Answer:
-        loop = asyncio.get_running_loop()
         try:
-            return await loop.run_in_executor(
-                self._threads, lambda: method(Bucket=self._bucket, **values)
-            )
+            async with self._free:
+                return await _aside(lambda: method(Bucket=self._bucket, **values))
         except botocore.exceptions.ClientError as error:
             raise self._refusal(error) from error
         except botocore.exceptions.NoCredentialsError as error:
@@ -310,3 +309,27 @@ class S3Blobs:
             "403": "check the key, and let it get, put and delete objects, and see the bucket",
         }.get(code, "look at the object store's own log")
         return ObjectStoreUnavailable(f"the object store {self._where} refused: {code}", remedy)
+
+
+async def _aside(call: Callable[[], Answer]) -> Answer:
+    """What *call* gives, in a thread that ends with the process.
+
+    A pool's threads are waited for at exit, and a server that hangs holds each for a minute.
+    """
+    loop = asyncio.get_running_loop()
+    answer: asyncio.Future[Answer] = loop.create_future()
+
+    def tell(say: Callable[[Any], None], what: Any) -> None:
+        with suppress(RuntimeError):  # the loop is closed: nobody waits any more
+            loop.call_soon_threadsafe(lambda: answer.done() or say(what))
+
+    def work() -> None:
+        try:
+            found = call()
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked
+            tell(answer.set_exception, error)
+        else:
+            tell(answer.set_result, found)
+
+    threading.Thread(target=work, name="s3", daemon=True).start()
+    return await answer

@@ -266,8 +266,8 @@ def _readable() -> Iterator[None]:
     except ValueError:
         raise DatabaseUnavailable(
             "the database cannot be used: database_url is no address of a Postgres server",
-            "give it as postgresql://user:password@host:port/name, in user and password with %2F for"
-            " /, %3F for ?, %23 for # and %40 for @",
+            "give it as postgresql://user:password@host:port/name; in user and password write %2F"
+            " for /, %3F for ?, %23 for # and %40 for @",
         ) from None
 
 
