@@ -121,6 +121,17 @@ async def test_a_database_that_is_not_there_is_said_without_its_password(dsn: st
         await migrate(dsn)
 
 
+async def test_a_database_that_takes_nothing_now_is_a_store_that_is_down(dsn: str) -> None:
+    name = await value(dsn, "SELECT current_database()")
+    await value(dsn, f"ALTER DATABASE {name} SET default_transaction_read_only = on")
+    async with open_database(dsn) as demoted:
+        with pytest.raises(DatabaseUnavailable, match="read-only"):
+            await demoted.fetch("gallery_revision_next", org=ORG)
+        with pytest.raises(DatabaseUnavailable, match="read-only"):
+            async with demoted.transaction() as work:
+                await work.fetch("gallery_revision_next", org=ORG)
+
+
 async def test_a_transaction_is_all_or_nothing(database: Database) -> None:
     async def fails() -> None:
         async with database.transaction() as work:

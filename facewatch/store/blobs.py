@@ -320,8 +320,12 @@ async def _aside(call: Callable[[], Answer]) -> Answer:
     answer: asyncio.Future[Answer] = loop.create_future()
 
     def tell(say: Callable[[Any], None], what: Any) -> None:
+        def said() -> None:
+            if not answer.done():
+                say(what)
+
         with suppress(RuntimeError):  # the loop is closed: nobody waits any more
-            loop.call_soon_threadsafe(lambda: answer.done() or say(what))
+            loop.call_soon_threadsafe(said)
 
     def work() -> None:
         try:

@@ -31,6 +31,11 @@ _DOWN = (
     asyncpg.InsufficientResourcesError,  # too many connections, disk full
     asyncpg.InvalidAuthorizationSpecificationError,
     asyncpg.InvalidCatalogNameError,
+    asyncpg.ObjectNotInPrerequisiteStateError,  # closed to connections
+    asyncpg.ReadOnlySQLTransactionError,  # a standby, or one that was demoted
+    asyncpg.InsufficientPrivilegeError,
+    asyncpg.PostgresSystemError,  # its disk
+    asyncpg.InternalServerError,
 )
 _CONNECT_S = 10.0
 _STATEMENT_S = 60.0

@@ -15,7 +15,7 @@ from facewatch.domain.events import AssignedBy, EventRecord, FaceEvent, NamedCan
 from facewatch.domain.faces import Quality, Template
 from facewatch.domain.ids import CameraId, EventId, FaceId, LocationId, OrgId, PersonId
 from facewatch.domain.people import Candidate, Decision
-from facewatch.errors import NotFound
+from facewatch.errors import DatabaseUnavailable, NotFound
 from facewatch.store.database import Database, Row, Work
 
 log = logging.getLogger(__name__)
@@ -49,9 +49,11 @@ class PostgresFaceEvents:
                 async with self._database.transaction() as work:
                     await _Batch(work, records, newest, models).write()
                 return
-            except asyncpg.DeadlockDetectedError:
+            except asyncpg.DeadlockDetectedError as error:
                 if not tries_left:
-                    raise
+                    raise DatabaseUnavailable(
+                        f"events cannot be written: {error}", "they are tried again"
+                    ) from error
 
     async def _models(self, records: Iterable[EventRecord]) -> dict[str, int]:
         """The ids of the models of the records' templates, known from now on."""
