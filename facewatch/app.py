@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import fcntl
 import hashlib
 import logging
 import os
@@ -20,7 +21,13 @@ from facewatch.api.server import application, serving
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import CameraId, EventId, LocationId, OrgId, derived_id, new_id
-from facewatch.errors import DatabaseUnavailable, InvalidRequest, NotFound, StoreTrouble
+from facewatch.errors import (
+    DatabaseUnavailable,
+    HomeUnusable,
+    InvalidRequest,
+    NotFound,
+    StoreTrouble,
+)
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
@@ -223,6 +230,7 @@ async def serve(
     *ready* is told the URL once answers are given.
 
     Raises:
+        HomeUnusable: another process watches the cameras of this home.
         AddressInUse: somebody listens on the port already.
     """
     metrics = recognition.metrics
@@ -247,6 +255,7 @@ async def serve(
         recorder = _recorder(watch.camera, recognition, spool, written)
         deps = _deps(stores, recognition, metrics)
         async with (
+            _watching_alone(settings.home_path),
             serving(application(deps), settings.http.host, settings.http.port) as url,
             asyncio.TaskGroup() as group,
         ):
@@ -269,7 +278,8 @@ async def serve(
                 group.create_task(record(visits, recorder)),
             ]
             delivery = group.create_task(deliver(spool, stores.blobs, stores.events, metrics))
-            ready(url)
+            if not stop.is_set():
+                ready(url)
             await stop.wait()
             for task in upkeep:
                 task.cancel()
@@ -437,6 +447,27 @@ async def _keep_gallery(stores: Stores, recognition: Recognition) -> None:
             )
         )
         log.info("%d enrolled faces are in force", count)
+
+
+@asynccontextmanager
+async def _watching_alone(home: Path) -> AsyncIterator[None]:
+    """Two that watch the same cameras would record each visit twice.
+
+    Raises:
+        HomeUnusable: another process does.
+    """
+    lock = os.open(home / "watch.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HomeUnusable(
+                f"another process watches the cameras of {home}",
+                "stop that serve or demo, or name another home with --home",
+            ) from None
+        yield
+    finally:
+        os.close(lock)
 
 
 async def until_answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:

@@ -182,6 +182,21 @@ async def test_from_rtsp_to_get_face_event(house: House) -> None:
         assert await process.wait() == 0
 
 
+async def test_one_home_is_watched_once_and_told_twice_to_stop_it_still_finishes(
+    house: House,
+) -> None:
+    async with house.serving() as (process, _), asyncio.timeout(60):
+        second = await house.start("serve")
+        _, said = await second.communicate()
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGTERM)
+        assert await process.wait() == 0
+
+    assert second.returncode == 1
+    assert "another process watches the cameras" in said.decode()
+    assert "what to do:" in said.decode()
+
+
 async def test_nothing_is_lost_when_the_service_is_killed(house: House) -> None:
     async with demo_cameras(house.material.cameras) as urls, asyncio.timeout(60):
         await house.run("camera", "add", "gate", urls["gate"])

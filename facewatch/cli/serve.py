@@ -1,6 +1,7 @@
 """facewatch serve"""
 
 import asyncio
+import logging
 import signal
 
 import click
@@ -8,7 +9,12 @@ import click
 from facewatch import app
 from facewatch.cli.options import command
 from facewatch.cli.output import note
+from facewatch.domain.events import EventRecord
+from facewatch.domain.ids import to_ruuid
+from facewatch.pipeline.visit import Visit
 from facewatch.settings import Settings
+
+log = logging.getLogger(__name__)
 
 
 @click.command()
@@ -29,8 +35,15 @@ async def serve(settings: Settings) -> None:
             recognition,
             stop=stop,
             ready=lambda url: note(f"facewatch answers at {url}"),
-            written=lambda _visit, _record: None,
+            written=_tell,
         )
+
+
+def _tell(_: Visit, record: EventRecord) -> None:
+    """A line an event, for whoever looks for its id; names are for those who may ask."""
+    if record.version == 1:
+        known = record.decision is not None and record.decision.person is not None
+        log.info("event %s: somebody %s", to_ruuid(record.id), "known" if known else "unknown")
 
 
 def stop_on_signals() -> asyncio.Event:
@@ -38,12 +51,14 @@ def stop_on_signals() -> asyncio.Event:
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
-    def interrupted() -> None:
-        if stop.is_set():
+    def told_to_stop(impatient: bool) -> None:
+        if not stop.is_set():
+            note("stopping: finishing what is in hand")
+            stop.set()
+        elif impatient:
             raise KeyboardInterrupt
-        note("stopping: finishing what is in hand")
-        stop.set()
 
-    for number in (signal.SIGINT, signal.SIGTERM):
-        loop.add_signal_handler(number, interrupted)
+    loop.add_signal_handler(signal.SIGINT, told_to_stop, True)
+    # timeout(1) and others tell the process and then its group: twice is once
+    loop.add_signal_handler(signal.SIGTERM, told_to_stop, False)
     return stop
