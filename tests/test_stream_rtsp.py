@@ -197,6 +197,7 @@ async def test_a_name_that_nobody_has_is_unreachable() -> None:
     error = await refusal(camera("rtsp://camera.invalid/a", ("admin", "letmein")))
 
     assert isinstance(error, CameraUnreachable)
+    assert "looked up" in str(error)
     assert "letmein" not in str(error)
 
 

@@ -1,5 +1,6 @@
 """Cameras become frames: RTSP and rtsps, RTP over TCP or UDP, H.264 and HEVC."""
 
+import errno
 import logging
 import math
 import struct
@@ -171,6 +172,11 @@ class RtspSource:
                 return CameraStalled(
                     f"{self}: no stream within {self._open_timeout_s:g} s",
                     "is this the RTSP port? is the camera overloaded?",
+                )
+            case OSError(errno=errno.EIO):
+                return CameraUnreachable(
+                    f"{self}: its name cannot be looked up, or it hung up at once",
+                    "is the name right, and known to this machine's DNS?",
                 )
             case OSError() | av.HTTPServerError():
                 return CameraUnreachable(
