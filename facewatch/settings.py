@@ -4,6 +4,7 @@
 are keys outside any section. `config/facewatch.toml` spells out every key.
 """
 
+import contextlib
 import os
 import tomllib
 from collections.abc import Mapping
@@ -164,9 +165,12 @@ def _path_of(name: str) -> list[str]:
 
 
 def _listed(path: list[str], value: str) -> Any:
-    """An environment variable holds a list as words between commas."""
-    if path == ["models", "providers"]:
+    """An environment variable holds a list as TOML does, or as words between commas."""
+    if path == ["models", "providers"] and not value.startswith("["):
         return [word.strip() for word in value.split(",") if word.strip()]
+    if path == ["models", "providers"]:
+        with contextlib.suppress(tomllib.TOMLDecodeError):
+            return tomllib.loads(f"list = {value}")["list"]
     return value
 
 

@@ -22,12 +22,12 @@ def test_the_environment_overrides_the_file(tmp_path: Path) -> None:
     file = tmp_path / "facewatch.toml"
     file.write_text("[http]\nport = 1\nhost = 'a'\n")
 
-    settings = load(
-        file, {"FACEWATCH_HTTP_PORT": "2", "FACEWATCH_MODELS_PROVIDERS": "openvino, cpu"}, {}
-    )
+    for providers in ("openvino, cpu", '["openvino", "cpu"]'):
+        environment = {"FACEWATCH_HTTP_PORT": "2", "FACEWATCH_MODELS_PROVIDERS": providers}
+        settings = load(file, environment, {})
 
-    assert (settings.http.host, settings.http.port) == ("a", 2)
-    assert settings.models.providers == ("openvino", "cpu")
+        assert (settings.http.host, settings.http.port) == ("a", 2)
+        assert settings.models.providers == ("openvino", "cpu")
 
 
 @pytest.mark.parametrize(

@@ -10,7 +10,7 @@ import click
 from facewatch import app
 from facewatch.cli.events import FinishedEvents, show
 from facewatch.cli.options import as_json, command
-from facewatch.cli.output import note, progress, say
+from facewatch.cli.output import counted, note, progress, say
 from facewatch.cli.serve import stop_on_signals
 from facewatch.demo.cameras import demo_cameras
 from facewatch.demo.material import DemoMaterial, prepare
@@ -35,6 +35,7 @@ async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None
 
     Runs until Ctrl-C, or for --seconds and then exits 1 if no event was recorded.
     """
+    note("getting the demo's photographs and videos ready: about a minute the first time")
     with progress(1.0) as bar:
         material = await asyncio.to_thread(
             prepare, settings.home_path, lambda what, share: bar.at(share, what)
@@ -48,7 +49,7 @@ async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None
     ):
         await _enrol(stores, recognition, material)
         watched = await _add_cameras(stores, urls)
-        _, secret = await stores.keys.create(stores.org, "demo", "operator")
+        key, secret = await stores.keys.create(stores.org, "demo", "operator")
         people = {it.id: it.name for it in await stores.people.all(stores.org)}
         events = FinishedEvents(people, watched, say if as_json else lambda _: None)
         told = Commentary(stores, events, secret, quiet=as_json)
@@ -58,11 +59,16 @@ async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None
             if seconds:
                 asyncio.get_running_loop().call_later(seconds, stop.set)
 
-        await app.serve(settings, stores, recognition, stop=stop, ready=ready, written=told.written)
+        try:
+            await app.serve(
+                settings, stores, recognition, stop=stop, ready=ready, written=told.written
+            )
+        finally:
+            await stores.keys.revoke(stores.org, key.id)
     events.end()
     if not as_json:
         show(events.lines)
-    note(f"{len(events.lines)} events")
+    note(f"{counted(len(events.lines), 'event')}")
     if seconds and not events.lines:
         raise SystemExit(1)
 

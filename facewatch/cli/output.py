@@ -23,9 +23,23 @@ def note(text: str) -> None:
     click.echo(text, err=True)
 
 
+_WHOLE = frozenset({"event", "id"})
+"""Columns that are never cut: somebody will copy what stands in them."""
+
+
+def counted(number: int, what: str) -> str:
+    """
+    >>> counted(1, "event"), counted(2, "event")
+    ('1 event', '2 events')
+    """
+    return f"{number} {what}" if number == 1 else f"{number} {what}s"
+
+
 def table(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> None:
     """Rows on stdout, aligned; nothing is cut off in a pipe."""
-    grid = Table(*columns, box=None, header_style="bold", pad_edge=False)
+    grid = Table(box=None, header_style="bold", pad_edge=False)
+    for column in columns:
+        grid.add_column(column, no_wrap=column in _WHOLE)
     for row in rows:
         grid.add_row(*("" if cell is None else str(cell) for cell in row))
     console = Console()

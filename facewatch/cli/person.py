@@ -48,7 +48,7 @@ async def enrol(settings: Settings, directory: Path, as_json: bool) -> None:
                         }
                     )
                 elif it.why:
-                    note(f"refused {it.why}")
+                    note(f"refused {it.photo}: {it.why}")
     note(", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome))
     if counts[Outcome.REFUSED] == total:
         raise SystemExit(1)

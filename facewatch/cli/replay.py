@@ -9,7 +9,7 @@ import click
 from facewatch import app
 from facewatch.cli.events import FinishedEvents, show
 from facewatch.cli.options import Instant, as_json, command
-from facewatch.cli.output import Bar, note, progress, say
+from facewatch.cli.output import Bar, counted, note, progress, say
 from facewatch.ports import Frame
 from facewatch.settings import Settings
 from facewatch.stream.files import duration_s
@@ -65,7 +65,8 @@ def _sum_up(events: FinishedEvents, videos: int, waiting: int, as_json: bool) ->
     if not as_json:
         show(events.lines)
     named = sum(line["person"] is not None for line in events.lines)
-    note(f"{len(events.lines)} events, {named} named, from {videos} videos")
+    said = counted(len(events.lines), "event")
+    note(f"{said}, {named} named, from {counted(videos, 'video')}")
     if waiting:
         note(
             f"{waiting} event versions wait in the spool for a store; the next start delivers them"

@@ -10,7 +10,10 @@ from facewatch.domain.ids import OrgId
 from facewatch.errors import NotFound, UnusablePhoto
 from facewatch.people.enrol import Enroller
 
-SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff"})
+SUFFIXES = frozenset(
+    {".jpg", ".jpeg", ".png", ".bmp", ".webp", ".gif", ".tif", ".tiff", ".heic", ".heif", ".avif"}
+)
+"""What looks like a photo by its name; one that cannot be read is refused, not passed over."""
 
 
 class Outcome(StrEnum):
@@ -70,8 +73,9 @@ async def enrol_folder(directory: Path, org: OrgId, enroller: Enroller) -> Async
             body = await asyncio.to_thread(photo.read_bytes)
             added = await enroller.enrol(org, name, photo.name, body)
         except UnusablePhoto as error:
-            yield Result(name, photo, Outcome.REFUSED, f"{photo}: {error}")
+            why = str(error).removeprefix(f"{photo.name}: ")
+            yield Result(name, photo, Outcome.REFUSED, why)
         except OSError as error:
-            yield Result(name, photo, Outcome.REFUSED, f"{photo}: {error.strerror}")
+            yield Result(name, photo, Outcome.REFUSED, error.strerror or str(error))
         else:
             yield Result(name, photo, Outcome.ENROLLED if added else Outcome.KNOWN)

@@ -18,6 +18,8 @@ from facewatch.ports import Frame, Source
 
 log = logging.getLogger(__name__)
 
+_TROUBLE = frozenset({CameraState.STALLED, CameraState.REFUSED, CameraState.GONE})
+
 _LONGEST_VISIT_GAP_S = 86_400.0
 """As the settings allow it."""
 
@@ -52,11 +54,12 @@ class Board:
 
     def show(self, camera: Camera, state: CameraState, reason: str = "") -> None:
         """*camera* is in *state* now; said in the log when that is news."""
+        reason = reason.removeprefix(f"{camera!r}: ")
         before = self._statuses.get(camera.id)
         if before and (before.state, before.reason) == (state, reason):
             return
         if not before or before.state is not state or reason:
-            level = logging.INFO if state is not CameraState.REFUSED else logging.WARNING
+            level = logging.WARNING if state in _TROUBLE else logging.INFO
             log.log(level, "%r is %s%s", camera, state, f": {reason}" if reason else "")
         self._statuses[camera.id] = CameraStatus(
             camera=camera.id,

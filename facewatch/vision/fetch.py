@@ -66,7 +66,8 @@ def verify(card: ModelCard, directory: Path) -> Path:
         digest = _sha256(path)
     except FileNotFoundError:
         raise ModelMissing(
-            f"model {card.name!r}: {path} is not there", f"run: facewatch models fetch {card.name}"
+            f"model {card.name!r}: {path} is not there",
+            f"run: facewatch models fetch {card.name}, with the same --home and --config",
         ) from None
     except OSError as error:
         raise ModelMissing(
