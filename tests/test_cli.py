@@ -2,8 +2,10 @@
 
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import pytest
@@ -126,6 +128,24 @@ def test_a_video_from_before_ids_can_tell_the_time_is_refused(shell: Shell, tmp_
     assert done.returncode == 1
     assert "before 1970" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_command_that_is_told_to_end_leaves_no_database_running(
+    shell: Shell, tmp_path: Path
+) -> None:
+    encode_video(tmp_path / "long.mp4", counting_pictures(500), fps=25)
+    process = subprocess.Popen(
+        [sys.executable, "-m", "facewatch", "replay", f"{tmp_path}/long.mp4", "--camera", "x"],
+        env=shell.environment,
+    )
+    running = shell.home / "postgres/data/postmaster.pid"
+    deadline = time.monotonic() + 60
+    while not running.exists() and time.monotonic() < deadline:
+        time.sleep(0.01)
+    process.terminate()
+
+    assert process.wait(60) == 128 + signal.SIGTERM
+    assert not running.exists()
 
 
 def test_models_are_listed_with_their_licences(shell: Shell) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 import sys
 from collections.abc import Callable, Coroutine
 from datetime import UTC, datetime
@@ -50,9 +51,20 @@ def command(
     def runner(home: str | None, config: Path | None, *args: P.args, **kwargs: P.kwargs) -> T:
         settings = load_for_process(config, {"home": home} if home else {})
         _log_to_stderr(settings.log.level)
-        return asyncio.run(run(settings, *args, **kwargs))
+        try:
+            return asyncio.run(_ended_cleanly(run(settings, *args, **kwargs)))
+        except asyncio.CancelledError:
+            sys.exit(128 + signal.SIGTERM)
 
     return runner
+
+
+async def _ended_cleanly(work: Coroutine[Any, Any, T]) -> T:
+    """SIGTERM ends *work* as Ctrl-C does: the embedded Postgres is not left running."""
+    task = asyncio.current_task()
+    assert task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    return await work
 
 
 def _log_to_stderr(level: str) -> None:
