@@ -265,14 +265,16 @@ async def serve(
                 group.create_task(_report_cameras(stores, board)),
                 group.create_task(_gauge(spool, metrics)),
                 group.create_task(_sweep(stores)),
-                group.create_task(
-                    pass_time(recogniser, recognition.thread, _silence(board), visits)
-                ),
             ]
+            turn = asyncio.Lock()
+            passing = group.create_task(
+                pass_time(recogniser, recognition.thread, _silence(board), visits, turn, stop)
+            )
             stages = [
                 group.create_task(
                     recognise(
-                        frames, recogniser, recognition.thread, visits, batch=settings.models.batch
+                        *(frames, recogniser, recognition.thread, visits, turn),
+                        batch=settings.models.batch,
                     )
                 ),
                 group.create_task(record(visits, recorder)),
@@ -284,6 +286,7 @@ async def serve(
             for task in upkeep:
                 task.cancel()
             await asyncio.wait(upkeep)
+            await _finished([passing])
             frames.close()
             await _finished(stages)
             await _drained(spool)

@@ -121,6 +121,10 @@ class ObjectStoreUnavailable(StoreTrouble):
     """The object store does not answer, or refuses us."""
 
 
+class RecordRefused(FacewatchError):
+    """Postgres answers, and will never take this record: something in it is not allowed."""
+
+
 class SpoolFull(StoreTrouble):
     """The local spool has reached its bound."""
 

@@ -239,6 +239,10 @@ class Spool(Protocol):
         """Forget these: the stores have them."""
         ...
 
+    async def set_aside(self, place: int) -> None:
+        """The stores will never take this one: keep it for a person to look at, and go on."""
+        ...
+
     async def drained(self) -> None:
         """Wait until no event waits any more."""
         ...
@@ -256,6 +260,7 @@ class FaceEvents(Protocol):
         """Record; of one id the highest version stands, and repeating it changes nothing.
 
         Raises:
+            RecordRefused: one of *records* can never be taken; none was.
             DatabaseUnavailable: Postgres does not answer.
         """
         ...

@@ -53,7 +53,7 @@ class Recorder:
         )
         events.end()
         assert waiting == 0
-        return events.lines
+        return list(events.lines)
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")

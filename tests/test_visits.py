@@ -36,9 +36,13 @@ class NoPicture:
 
 @dataclass(frozen=True)
 class Somebody:
-    """A person whose face always looks the same to the embedder: crop and template by *seed*."""
+    """A person whose face always looks the same to the embedder: crop and template by *seed*.
+
+    With *looks_like* the tiny picture is that of another.
+    """
 
     seed: int
+    looks_like: int | None = None
 
     @property
     def crop(self) -> Pixels:
@@ -47,7 +51,8 @@ class Somebody:
 
     @property
     def tiny(self) -> Tiny:
-        grid = np.random.default_rng(self.seed).normal(size=196).astype(np.float32)
+        seed = self.seed if self.looks_like is None else self.looks_like
+        grid = np.random.default_rng(seed).normal(size=196).astype(np.float32)
         return np.asarray(grid / np.linalg.norm(grid), dtype=np.float32)
 
     @property
@@ -77,6 +82,9 @@ class Camera:
         self.embedded = 0
         self.said: list[Visit] = []
         self._faces = {ANN.crop.tobytes(): ANN, BEN.crop.tobytes(): BEN}
+
+    def knows(self, who: Somebody) -> None:
+        self._faces[who.crop.tobytes()] = who
 
     def watch(self, start_s: float, end_s: float, scene: Scene) -> None:
         for n in range(round(start_s * 5), round(end_s * 5)):
@@ -139,6 +147,21 @@ def test_another_person_at_the_same_place_is_another_event() -> None:
     assert ben.first_seen_s == pytest.approx(3.0)
     assert ann.template is not None
     assert float(ann.template @ ANN.template) == pytest.approx(1, abs=1e-5)
+
+
+def test_somebody_who_takes_a_place_unnoticed_is_found_out() -> None:
+    camera = Camera()
+    double = Somebody(3, looks_like=ANN.seed)
+    camera.knows(double)
+    camera.watch(0, 4, lambda t: [(ANN, 100, FINE)])
+    camera.watch(4, 30, lambda t: [(double, 100, FINE)])
+
+    ann, other = camera.events()
+    for event, who in ((ann, ANN), (other, double)):
+        assert event.template is not None
+        assert float(event.template @ who.template) == pytest.approx(1, abs=1e-5)
+    assert ann.last_seen_s <= 4
+    assert other.first_seen_s <= 4 + 5.2
 
 
 def test_two_people_crossing_do_not_swap() -> None:

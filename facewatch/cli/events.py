@@ -1,6 +1,7 @@
 """Finished events as JSON lines or a table, in order of their beginning."""
 
-from collections.abc import Callable, Mapping
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping
 from typing import Any
 
 from facewatch.cli.output import table
@@ -10,9 +11,15 @@ from facewatch.pipeline.visit import Visit
 
 Line = dict[str, Any]
 
+_REMEMBERED = 10_000
+
 
 class FinishedEvents:
-    """Holds a finished event back while one that began earlier goes on."""
+    """Holds a finished event back while one that began earlier goes on.
+
+    Attributes:
+        lines: The newest of those that were said.
+    """
 
     def __init__(
         self,
@@ -25,7 +32,7 @@ class FinishedEvents:
         self._say = say
         self._open: dict[EventId, float] = {}
         self._finished: list[tuple[float, Line]] = []
-        self.lines: list[Line] = []
+        self.lines: deque[Line] = deque(maxlen=_REMEMBERED)
 
     def written(self, visit: Visit, record: EventRecord) -> None:
         """A version is durable; see `app.Written`."""
@@ -95,7 +102,7 @@ def _rounded(value: float | None) -> float | None:
     return None if value is None else round(value, 4)
 
 
-def show(lines: list[Line]) -> None:
+def show(lines: Iterable[Line]) -> None:
     """The table of events that people read."""
     table(
         ["camera", "from s", "to s", "who", "confidence", "frames", "quality", "event"],

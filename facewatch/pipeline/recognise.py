@@ -1,6 +1,7 @@
 """Frames of all cameras through the vision engine, looks into visits."""
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
@@ -102,18 +103,21 @@ async def recognise(
     recogniser: Recogniser,
     executor: Executor,
     visits: Channel[Visit],
+    turn: asyncio.Lock,
     *,
     batch: int,
 ) -> None:
     """Run until *frames* is closed and drained, then close every visit and *visits*.
 
     Load is shed before detection only: *frames* keeps one frame a camera. A full *visits*
-    holds the engine back, which lets more frames be replaced in *frames*.
+    holds the engine back, which lets more frames be replaced in *frames*. Whoever asks the
+    recogniser holds *turn* until its visits are handed on: they stay in order.
     """
     loop = asyncio.get_running_loop()
     while taken := await frames.take(batch):
-        for visit in await loop.run_in_executor(executor, recogniser.see, taken):
-            await visits.put(visit)
+        async with turn:
+            for visit in await loop.run_in_executor(executor, recogniser.see, taken):
+                await visits.put(visit)
     for visit in await loop.run_in_executor(executor, recogniser.close_all):
         await visits.put(visit)
     await visits.close()
@@ -124,13 +128,23 @@ async def pass_time(
     executor: Executor,
     silent: Callable[[], list[tuple[CameraId, float]]],
     visits: Channel[Visit],
+    turn: asyncio.Lock,
+    until: asyncio.Event,
     *,
     every_s: float = 1.0,
 ) -> None:
-    """Let time pass at cameras that give no frames; *silent* says which, and for how long."""
+    """Let time pass at cameras that give no frames; *silent* says which, and for how long.
+
+    Ends by *until*, not by being cancelled: visits that the recogniser has let go of are
+    handed on first.
+    """
     loop = asyncio.get_running_loop()
-    while True:
-        await asyncio.sleep(every_s)
+    while not until.is_set():
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(every_s):
+                await until.wait()
         for camera, elapsed_s in silent():
-            for visit in await loop.run_in_executor(executor, recogniser.idle, camera, elapsed_s):
-                await visits.put(visit)
+            async with turn:
+                said = await loop.run_in_executor(executor, recogniser.idle, camera, elapsed_s)
+                for visit in said:
+                    await visits.put(visit)

@@ -4,7 +4,7 @@ import asyncio
 import hashlib
 import logging
 import random
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -15,13 +15,13 @@ from facewatch.domain.faces import Pixels
 from facewatch.domain.ids import AssetId, CameraId, EventId, FaceId, derived_id
 from facewatch.domain.keys import event_prefix
 from facewatch.domain.people import Decision
-from facewatch.errors import StoreTrouble
+from facewatch.errors import RecordRefused, StoreTrouble
 from facewatch.flow.channel import Channel
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.people.decide import Decider
 from facewatch.pipeline.track import Shot
 from facewatch.pipeline.visit import Visit
-from facewatch.ports import Blobs, Encoder, FaceEvents, Spool
+from facewatch.ports import Blobs, Encoder, FaceEvents, Spool, SpooledEvent
 
 log = logging.getLogger(__name__)
 
@@ -226,7 +226,7 @@ async def deliver(
                         for key, body in it.pictures.items()
                     ]
                 )
-                await events.add([it.record for it in waiting])
+                await _keep(waiting, spool, events)
         except StoreTrouble as trouble:
             if not said:
                 log.warning("%d events wait in the spool: %s", len(waiting), trouble)
@@ -242,6 +242,19 @@ async def deliver(
         for it in waiting:
             lag = (now - it.record.best_at).total_seconds()
             metrics.stage_seconds.labels(Stage.CAPTURE_TO_EVENT.value).observe(max(lag, 0.0))
+
+
+async def _keep(waiting: Sequence[SpooledEvent], spool: Spool, events: FaceEvents) -> None:
+    """All at once; if one of them can never be taken, each by itself, and that one set aside."""
+    try:
+        await events.add([it.record for it in waiting])
+    except RecordRefused as refusal:
+        if len(waiting) > 1:
+            for it in waiting:
+                await _keep([it], spool, events)
+            return
+        log.error("event %s is set aside in the spool: %s", waiting[0].record.id, refusal)
+        await spool.set_aside(waiting[0].place)
 
 
 def _content_type(key: str) -> str:

@@ -24,7 +24,8 @@ class Following:
         reach: How far a face may be from where its track expects it.
         lost_after_s: A track not seen for this long ends.
         alike: Likeness from which neighbouring glimpses need no template to be one face.
-        same: Cosine from which two templates of one track are one person.
+        same: Cosine from which two templates of one track are one person, where there is doubt.
+        other: Cosine below which they are two, where there was none.
         keep: Best looks kept of a track.
         worth_embedding: Quality below which a template says nothing about who it is.
         closer_by: A glimpse is worth a closer look if it promises this much more than the worst
@@ -37,6 +38,7 @@ class Following:
     lost_after_s: float = 0.9
     alike: float = 0.7
     same: float = 0.3
+    other: float = 0.15
     keep: int = 5
     worth_embedding: float = 0.25
     closer_by: float = 0.05
@@ -66,6 +68,7 @@ class Track:
         self.best: Shot | None = None
         self.kept: list[Look] = []
         self.templates_added = 0
+        self._proven: tuple[float, Glimpse, Shot | None] = (clock_s, glimpse, None)
         self._velocity = (0.0, 0.0)
 
     def expected(self, clock_s: float) -> Box:
@@ -100,6 +103,16 @@ class Track:
         self.keep(replace(look, template=template), len(self.kept) + 1)
         self.embedded_s = clock_s
         self.templates_added += 1
+        self._proven = (self.seen_s, self.last, self.best)
+
+    def take_back(self) -> None:
+        """Since its last template this was somebody else."""
+        self.seen_s, self.last, self.best = self._proven
+        self.kept = self.templates
+
+    def drop(self, look: Look) -> None:
+        """*look* was somebody else."""
+        self.kept = [it for it in self.kept if it is not look]
 
     @property
     def templates(self) -> list[Look]:

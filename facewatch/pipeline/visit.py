@@ -164,8 +164,8 @@ class Visitors:
         asked = [look.crop for _, look in doubts] + [look.crop for _, look in wishes]
         templates = yield asked
 
-        for (track, look), template in zip(wishes, templates[len(doubts) :], strict=True):
-            track.add_template(look, template, self._clock_s)
+        for (place, look), template in zip(wishes, templates[len(doubts) :], strict=True):
+            present[place] = self._learn(present[place], look, template)
         present += [
             self._settle(doubt, look, template)
             for (doubt, look), template in zip(doubts, templates[: len(doubts)], strict=True)
@@ -209,24 +209,43 @@ class Visitors:
         track.keep(look, rule.keep)
         return _Present(it.glimpse, look, track)
 
-    def _wishes(self, present: Sequence[_Present]) -> list[tuple[Track, Look]]:
-        """Which looks could change an answer: a first good one, a better one, a refresh."""
-        rule, wishes = self._following, []
-        for it in present:
+    def _wishes(self, present: Sequence[_Present]) -> list[tuple[int, Look]]:
+        """Which looks of whom could change an answer: a first good one, a better one, a refresh."""
+        rule, wishes = self._following, list[tuple[int, Look]]()
+        for place, it in enumerate(present):
             if it.look is None:
                 continue
+            due = self._clock_s - it.track.embedded_s > rule.refresh_s
             embedded = it.track.templates
             candidates = [it.look, *(kept for kept in it.track.kept if kept.template is None)]
             best = max(candidates, key=lambda it: it.quality.overall)
+            if due and it.look.quality.overall >= self._visiting.good:
+                best = it.look
             if best.quality.overall < rule.worth_embedding:
                 continue
             if (
                 not embedded
                 or best.quality.overall > embedded[0].quality.overall + rule.better_by
-                or self._clock_s - it.track.embedded_s > rule.refresh_s
+                or due
             ):
-                wishes.append((it.track, best))
+                wishes.append((place, best))
         return wishes
+
+    def _learn(self, it: _Present, look: Look, template: Template) -> _Present:
+        """A template where there was no doubt; it may show that there was cause for it."""
+        resemblance = it.track.resemblance(template)
+        good = look.quality.overall >= self._visiting.good
+        if resemblance is None or not good or resemblance >= self._following.other:
+            it.track.add_template(look, template, self._clock_s)
+            return it
+        if look is not it.look:
+            it.track.drop(look)
+            return it
+        it.track.take_back()
+        self._tracks.remove(it.track)
+        begun = self._begin(it.glimpse, look)
+        begun.track.add_template(look, template, self._clock_s)
+        return begun
 
     def _settle(self, doubt: Pairing, look: Look, template: Template) -> _Present:
         """Same person or another at the same place: the templates say; else the likeness does."""

@@ -15,7 +15,7 @@ from facewatch.domain.events import AssignedBy, EventRecord, FaceEvent, NamedCan
 from facewatch.domain.faces import Quality, Template
 from facewatch.domain.ids import CameraId, EventId, FaceId, LocationId, OrgId, PersonId
 from facewatch.domain.people import Candidate, Decision
-from facewatch.errors import DatabaseUnavailable, NotFound
+from facewatch.errors import DatabaseUnavailable, NotFound, RecordRefused
 from facewatch.store.database import Database, Row, Work
 
 log = logging.getLogger(__name__)
@@ -38,6 +38,10 @@ class PostgresFaceEvents:
         Of two equal versions the one decided at the later gallery stands. What cannot be kept
         (its camera is gone, its event was deleted, its person was forgotten) is left out or
         emptied of its pixels, never refused: it must not hold up those behind it.
+
+        Raises:
+            RecordRefused: one of *records* can never be taken; none was.
+            DatabaseUnavailable: Postgres does not answer.
         """
         newest: dict[EventId, EventRecord] = {}
         for record in records:
@@ -49,6 +53,8 @@ class PostgresFaceEvents:
                 async with self._database.transaction() as work:
                     await _Batch(work, records, newest, models).write()
                 return
+            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+                raise RecordRefused(f"Postgres refuses it: {error}") from error
             except asyncpg.DeadlockDetectedError as error:
                 if not tries_left:
                     raise DatabaseUnavailable(

@@ -108,6 +108,7 @@ class SqliteSpool:
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self._most_bytes = most_bytes
+        self._refused = folder.parent.with_name("refused")
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._changed = asyncio.Event()
@@ -142,6 +143,26 @@ class SqliteSpool:
     async def delivered(self, places: Sequence[int]) -> None:
         """Forget these: the stores have them."""
         await self._do(lambda connection: self._remove(connection, places))
+
+    async def set_aside(self, place: int) -> None:
+        """The stores will never take this one: keep it for a person to look at, and go on.
+
+        Record and pictures become files in ``refused``, beside the spool's root.
+        """
+
+        def aside(connection: sqlite3.Connection) -> None:
+            (record,) = connection.execute(
+                "SELECT record FROM event WHERE place = ?", (place,)
+            ).fetchone()
+            folder = self._refused / f"{int(time.time())}-{place}"
+            folder.mkdir(parents=True)
+            (folder / "record.json").write_text(record)
+            pictures = "SELECT key, body FROM picture WHERE place = ?"
+            for key, body in connection.execute(pictures, (place,)):
+                (folder / key.replace("/", "_")).write_bytes(body)
+            self._remove(connection, [place])
+
+        await self._do(aside)
 
     async def drained(self) -> None:
         """Wait until no event waits any more."""
