@@ -197,5 +197,6 @@ def load_for_process(config: Path | None, overrides: Mapping[str, Any]) -> Setti
     """`load` with this process' environment; the file is --config or <home>/facewatch.toml."""
     home = overrides.get("home") or os.environ.get("FACEWATCH_HOME") or Settings().home
     default = _expanded(str(home)) / "facewatch.toml"
-    file = config or (default if default.is_file() else None)
+    # not default.is_file(): a home that cannot be entered is for those to say who need it
+    file = config or (default if os.path.isfile(default) else None)
     return load(file, os.environ, overrides)
