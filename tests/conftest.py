@@ -3,12 +3,12 @@
 import asyncio
 import os
 import secrets
-import tempfile
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
+from homes import a_home
 
 from facewatch.demo import photos as registry_photos
 from facewatch.demo.cast import PHOTOS
@@ -45,12 +45,8 @@ def photos() -> Path:
 @pytest.fixture(scope="session")
 def postgres() -> Iterator[str]:
     """The DSN of a Postgres of our own, with a migrated database named template."""
-    with (
-        tempfile.TemporaryDirectory(prefix="fw-test-", dir="/tmp") as home,
-        asyncio.Runner() as run,
-    ):
-        os.chmod(home, 0o755)  # as root, Postgres runs as a user that has to enter it
-        server = embedded_postgres(Path(home))
+    with a_home() as home, asyncio.Runner() as run:
+        server = embedded_postgres(home)
         dsn = run.run(server.__aenter__())
         try:
             # it dies with the tests: nothing in it has to survive a power cut

@@ -6,9 +6,11 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from homes import a_home
 from videos import counting_pictures
 
 from facewatch.cli import main
@@ -44,11 +46,9 @@ class Shell:
 
 
 @pytest.fixture(scope="module")
-def shell(tmp_path_factory: pytest.TempPathFactory, models: Path) -> Shell:
-    home = tmp_path_factory.mktemp("cli")
-    for folder in (home, home.parent):
-        folder.chmod(0o755)
-    return Shell(home, models)
+def shell(models: Path) -> Iterator[Shell]:
+    with a_home() as home:
+        yield Shell(home, models)
 
 
 def test_a_key_is_shown_once_and_listed_without_its_secret(shell: Shell) -> None:

@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import pytest_asyncio
+from homes import a_home
 
 from facewatch import app
 from facewatch.cli.events import FinishedEvents
@@ -57,23 +58,21 @@ class Recorder:
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
-async def recorder(
-    models: Path, tmp_path_factory: pytest.TempPathFactory
-) -> AsyncIterator[Recorder]:
-    home = tmp_path_factory.mktemp("dev")
-    for folder in (home, home.parent):
-        folder.chmod(0o755)  # as root, Postgres runs as a user that has to enter it
-    settings = Settings.model_validate({"home": str(home), "models": {"directory": str(models)}})
-    async with (
-        app.open_stores(settings) as stores,
-        app.open_recognition(settings, stores) as recognition,
-    ):
-        enroller = app.enroller(stores, recognition)
-        results = [it async for it in enrol_folder(DEV / "enrol", stores.org, enroller)]
-        assert all(it.outcome is Outcome.ENROLLED for it in results), results
-        model = recognition.engine.model
-        await refresh(recognition.gallery, stores.people, stores.org, model)
-        yield Recorder(settings, stores, recognition)
+async def recorder(models: Path) -> AsyncIterator[Recorder]:
+    with a_home() as home:
+        settings = Settings.model_validate(
+            {"home": str(home), "models": {"directory": str(models)}}
+        )
+        async with (
+            app.open_stores(settings) as stores,
+            app.open_recognition(settings, stores) as recognition,
+        ):
+            enroller = app.enroller(stores, recognition)
+            results = [it async for it in enrol_folder(DEV / "enrol", stores.org, enroller)]
+            assert all(it.outcome is Outcome.ENROLLED for it in results), results
+            model = recognition.engine.model
+            await refresh(recognition.gallery, stores.people, stores.org, model)
+            yield Recorder(settings, stores, recognition)
 
 
 def truth(video: str) -> list[Line]:

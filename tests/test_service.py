@@ -15,6 +15,7 @@ from pathlib import Path
 
 import aiohttp
 import pytest
+from homes import a_home
 from rtsp_server import answering
 
 from facewatch import app
@@ -123,18 +124,22 @@ def material(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoMate
 
 
 @pytest.fixture
-async def house(models: Path, material: DemoMaterial, tmp_path: Path) -> House:
+async def house(models: Path, material: DemoMaterial, tmp_path: Path) -> AsyncIterator[House]:
     """A home where the demo's people are enrolled."""
-    for folder in (tmp_path, tmp_path.parent, tmp_path.parent.parent):
-        folder.chmod(0o755)  # as root, Postgres runs as a user that has to enter it
-    house = House(tmp_path / "home", models, material)
+    with a_home() as home:
+        house = House(home, models, material)
+        await enrol_demo_people(house, tmp_path)
+        yield house
+
+
+async def enrol_demo_people(house: House, tmp_path: Path) -> None:
     enrolment = tmp_path / "photos"
     for name, photo in ENROLLED.items():
         (enrolment / name).mkdir(parents=True)
-        source = next(it for it in material.enrolment[name] if it.name == photo.file)
+        photos = house.material.enrolment[name]
+        source = next(it for it in photos if it.name == photo.file)
         shutil.copy(source, enrolment / name)
     await house.run("person", "enrol", str(enrolment))
-    return house
 
 
 async def test_from_rtsp_to_get_face_event(house: House) -> None:
