@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -89,7 +90,8 @@ class Copier:
         assert sighting.template is not None
         picture = self.decode(photo, "thumbnail.jpg")
         around = sighting.box.grown(THUMBNAIL_MARGIN)
-        left, top = max(0.0, around.left), max(0.0, around.top)
+        # cameras' pictures are cut at even pixels
+        left, top = (2 * math.floor(max(0.0, edge) / 2) for edge in (around.left, around.top))
         quality = sighting.quality
         return Enrolment(
             face=FaceId(new_id()),
