@@ -178,7 +178,10 @@ class PostgresPeople:
 
     async def matchmakers(self, org: OrgId, person: PersonId | None = None) -> list[EnrolledFace]:
         """Those of one person, or of everybody who has a name; newest first."""
-        rows = await self._database.fetch("matchmakers", org=org, person=person)
+        if person is None:
+            rows = await self._database.fetch("matchmakers", org=org)
+        else:
+            rows = await self._database.fetch("matchmakers_of_person", org=org, person=person)
         return [_enrolled(row) for row in rows]
 
     async def remove_matchmaker(self, org: OrgId, face: FaceId) -> list[str]:
@@ -258,7 +261,8 @@ async def _lock_named(work: Work, org: OrgId, person: PersonId) -> None:
 async def _take_name(work: Work, org: OrgId, name: str, owner: PersonId | None = None) -> None:
     """Nobody but *owner* has *name*, and nobody takes it before *work* is done."""
     await work.fetch("person_name_lock", org=org, name=name)
-    if any(row["id"] != owner for row in await work.fetch("people_named", org=org, name=name)):
+    owners = await work.fetch("person_name_owners", org=org, name=name)
+    if any(row["id"] != owner for row in owners):
         raise AlreadyExists(
             "there is a person of this name already", "use that person, or choose another name"
         )

@@ -23,6 +23,9 @@ SELECT p.id, p.org, p.name, p.created_at, p.updated_at,
 -- Two who take the same name at once come one after the other.
 SELECT pg_advisory_xact_lock(hashtextextended(:org::uuid::text || :name::text, 0));
 
+-- name: person_name_owners
+SELECT id FROM person WHERE org = :org AND name = :name AND merged_into IS NULL;
+
 -- name: person_change
 UPDATE person
    SET name = CASE WHEN :set_name THEN :name ELSE name END,
@@ -110,12 +113,17 @@ SELECT e.id, e.face, e.best_at, e.quality, e.thumbnail_key, e.look_keys[1] AS cr
 SELECT id FROM face_event WHERE org = :org AND id = :event AND erased_at IS NULL FOR SHARE;
 
 -- name: matchmakers
--- NULL is everybody who has a name.
 SELECT m.face, m.person, m.org, m.created_at, m.uploaded
   FROM matchmaker m
   JOIN person p ON p.id = m.person AND p.merged_into IS NULL AND p.name IS NOT NULL
  WHERE m.org = :org AND m.revision_removed IS NULL
-   AND (:person::uuid IS NULL OR m.person = :person)
+ ORDER BY m.face DESC;
+
+-- name: matchmakers_of_person
+SELECT m.face, m.person, m.org, m.created_at, m.uploaded
+  FROM matchmaker m
+  JOIN person p ON p.id = m.person AND p.merged_into IS NULL AND p.name IS NOT NULL
+ WHERE m.person = :person AND m.org = :org AND m.revision_removed IS NULL
  ORDER BY m.face DESC;
 
 -- name: matchmaker_get
