@@ -34,7 +34,8 @@ from facewatch.flow.metrics import Metrics, Stage
 from facewatch.gallery.exact import ExactGallery
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.enrol import Enroller
-from facewatch.people.gallery import refresh
+from facewatch.people.gallery import refresh, refresh_threshold
+from facewatch.people.sighting import Copier
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
 from facewatch.pipeline.ingest import ingest
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
@@ -46,6 +47,7 @@ from facewatch.ports import (
     CameraStatuses,
     Frame,
     Keys,
+    Orgs,
     People,
     Source,
     Spool,
@@ -59,6 +61,7 @@ from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.garbage import sweep
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.migrate import migrate
+from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import GALLERY, PostgresPeople
 from facewatch.store.secrets import Vault
 from facewatch.store.spool import SqliteSpool, open_spool
@@ -91,6 +94,7 @@ class Stores:
     cameras: Cameras
     statuses: CameraStatuses
     people: People
+    orgs: Orgs
     keys: Keys
     org: OrgId
     location: LocationId
@@ -98,10 +102,11 @@ class Stores:
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """The engine with the gallery in force; `thread` is the one that may use the engine."""
+    """The engine with gallery and thresholds in force; `thread` is the one that may use it."""
 
     engine: FaceEngine
     gallery: ExactGallery
+    thresholds: dict[OrgId, float]
     decider: Decider
     encoder: JpegPngEncoder
     thread: ThreadPoolExecutor
@@ -134,6 +139,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             cameras=PostgresCameras(database, Vault(home)),
             statuses=PostgresCameraStatuses(database),
             people=PostgresPeople(database),
+            orgs=PostgresOrgs(database),
             keys=PostgresKeys(database),
             org=await database.default_org(),
             location=await database.default_location(),
@@ -155,14 +161,18 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
         engine = await asyncio.get_running_loop().run_in_executor(thread, warm_engine, settings)
         gallery = ExactGallery(engine.dimensions)
         await refresh(gallery, stores.people, stores.org, engine.model)
+        thresholds: dict[OrgId, float] = {}
+        await refresh_threshold(thresholds, stores.orgs, stores.org)
         yield Recognition(
             engine=engine,
             gallery=gallery,
+            thresholds=thresholds,
             decider=Decider(
                 gallery,
                 engine.calibration,
                 engine.model_digest,
                 Rule(rule.threshold, rule.margin, rule.least_quality),
+                thresholds,
             ),
             encoder=JpegPngEncoder(),
             thread=thread,
@@ -422,6 +432,10 @@ def _deps(stores: Stores, recognition: Recognition, metrics: Metrics) -> Deps:
     }
     return Deps(
         events=stores.events,
+        people=stores.people,
+        orgs=stores.orgs,
+        copier=Copier(stores.people, stores.blobs, recognition.engine.model, decode),
+        threshold=recognition.decider.rule.threshold,
         blobs=stores.blobs,
         keys=stores.keys,
         readiness=readiness,
@@ -442,12 +456,15 @@ async def _camera_lists(
 
 
 async def _keep_gallery(stores: Stores, recognition: Recognition) -> None:
-    """Put each new revision of the gallery in force as soon as it is told."""
+    """Put each new revision of the gallery, and threshold, in force as soon as it is told."""
     async for _ in stores.database.listen(GALLERY):
         count = await until_answered(
             lambda: refresh(
                 recognition.gallery, stores.people, stores.org, recognition.engine.model
             )
+        )
+        await until_answered(
+            lambda: refresh_threshold(recognition.thresholds, stores.orgs, stores.org)
         )
         log.info("%d enrolled faces are in force", count)
 

@@ -33,6 +33,10 @@ class InvalidRequest(FacewatchError):
     """A caller sent something that the contract does not allow."""
 
 
+class UnusableValue(FacewatchError):
+    """What was sent has the right type, but cannot be kept: a blank name, for one."""
+
+
 class Unauthenticated(FacewatchError):
     """A caller showed no API key, or not in a way that we know."""
 

@@ -4,7 +4,7 @@ import threading
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypedDict
 from uuid import UUID
 
 import numpy as np
@@ -16,7 +16,7 @@ from facewatch.domain.events import EventRecord, FaceEvent, TimeSource
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, OrgId, PersonId
-from facewatch.domain.people import Hit, Matchmaker, Person
+from facewatch.domain.people import EnrolledFace, Hit, Matchmaker, Person, Sighting
 
 # --- pictures and streams ---------------------------------------------------------------------
 
@@ -332,6 +332,7 @@ class Enrolment:
         thumbnail: The face, JPEG.
         crop: Aligned, 112 x 112, PNG.
         digest: sha256 of *photo*: the same photo again is noticed.
+        origin: What it is a copy of; None for a photo that somebody brought.
     """
 
     face: FaceId
@@ -347,6 +348,14 @@ class Enrolment:
     crop: bytes
     template: NDArray[np.float32]
     model: str
+    origin: Sighting | None = None
+
+
+class PersonChanges(TypedDict, total=False):
+    """What changes of a person: a key that is not there is left alone, None clears."""
+
+    name: str | None
+    email: str | None
 
 
 class People(Protocol):
@@ -363,7 +372,49 @@ class People(Protocol):
         """
         ...
 
-    async def create(self, org: OrgId, name: str) -> Person: ...
+    async def get(self, org: OrgId, person: PersonId) -> Person:
+        """A person who has a name.
+
+        Raises:
+            NotFound: *org* has nobody with this id who has a name.
+        """
+        ...
+
+    async def create(self, org: OrgId, name: str) -> Person:
+        """
+        Raises:
+            AlreadyExists: *org* has somebody of this name.
+        """
+        ...
+
+    async def change(self, org: OrgId, person: PersonId, changes: PersonChanges) -> Person:
+        """Somebody who has a name, as they are then; without changes they only count as updated.
+
+        Raises:
+            NotFound: *org* has nobody with this id who has a name.
+            AlreadyExists: somebody else has the new name.
+        """
+        ...
+
+    async def add_label(self, org: OrgId, person: PersonId, label: str) -> None:
+        """Adding it again changes nothing.
+
+        Raises:
+            NotFound: *org* has nobody with this id who has a name.
+        """
+        ...
+
+    async def remove_label(self, org: OrgId, person: PersonId, label: str) -> None:
+        """A label that the person has not is no error.
+
+        Raises:
+            NotFound: *org* has nobody with this id who has a name.
+        """
+        ...
+
+    async def labels(self, org: OrgId) -> dict[PersonId, list[str]]:
+        """Of named persons who have any, in alphabetical order."""
+        ...
 
     async def has_photo(self, org: OrgId, person: PersonId, digest: bytes) -> bool:
         """Whether this very photo is one of the person's matchmakers already."""
@@ -372,7 +423,43 @@ class People(Protocol):
     async def enrol(
         self, org: OrgId, person: PersonId, enrolment: Enrolment, keys: "PhotoKeys"
     ) -> Matchmaker:
-        """Add a matchmaker: asset, face, template, and a new gallery revision, at once."""
+        """Add a matchmaker: asset, face, template, and a new gallery revision, at once.
+
+        Raises:
+            NotFound: *org* has no such person.
+            AlreadyExists: the person has a matchmaker of this very sighting.
+            UnusablePhoto: the sighting was erased meanwhile.
+        """
+        ...
+
+    async def sighting(self, org: OrgId, event: EventId, model: str) -> Sighting:
+        """The best shot of a visit, with its template of *model*.
+
+        Raises:
+            NotFound: *org* has no such event.
+        """
+        ...
+
+    async def matchmaker(self, org: OrgId, face: FaceId) -> EnrolledFace:
+        """
+        Raises:
+            NotFound: nobody of *org* who has a name has this matchmaker.
+        """
+        ...
+
+    async def matchmakers(self, org: OrgId, person: PersonId | None = None) -> list[EnrolledFace]:
+        """Those of one person, or of everybody who has a name; newest first."""
+        ...
+
+    async def remove_matchmaker(self, org: OrgId, face: FaceId) -> list[str]:
+        """Erase one matchmaker; its person and past events stay as they are.
+
+        Returns:
+            Object keys whose pixels must go.
+
+        Raises:
+            NotFound: nobody of *org* who has a name has this matchmaker.
+        """
         ...
 
     async def forget(self, org: OrgId, person: PersonId) -> list[str]:
@@ -390,11 +477,31 @@ class People(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PhotoKeys:
-    """Object keys of an enrolment photo's three pictures."""
+    """Object keys of an enrolment photo's pictures; *crop* is None where there is none."""
 
     photo: str
     thumbnail: str
-    crop: str
+    crop: str | None
+
+
+class Orgs(Protocol):
+    """What an org has settled for itself."""
+
+    async def match_threshold(self, org: OrgId) -> float | None:
+        """The least confidence for a name, 0..1; None is the built-in default.
+
+        Raises:
+            NotFound: there is no such org.
+        """
+        ...
+
+    async def set_match_threshold(self, org: OrgId, threshold: float | None) -> None:
+        """Running workers are told.
+
+        Raises:
+            NotFound: there is no such org.
+        """
+        ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from typing import Any
 from uuid import UUID
 
 import aiohttp
@@ -28,6 +29,8 @@ from facewatch.ports import ApiKey
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 GET_EVENT = "/api/faceRecognition/faceEvent/getFaceEvent"
 HEADERS = {"x-auth-apikey": "operator-key", "x-auth-scheme": "api-token"}
+UNASKED: Any = None
+"""What no test here asks."""
 
 
 class FewKeys:
@@ -79,6 +82,10 @@ class Failing:
 def deps_with(events: Failing | None = None) -> Deps:
     return Deps(
         events=events or Failing(NotFound("there is no such face event")),
+        people=UNASKED,
+        orgs=UNASKED,
+        copier=UNASKED,
+        threshold=0.7,
         blobs=NoBlobs(),
         keys=FewKeys(),
         readiness={},

@@ -36,6 +36,7 @@ from facewatch.domain.keys import event_prefix
 from facewatch.domain.people import Candidate, Decision, Person
 from facewatch.errors import ObjectStoreUnavailable
 from facewatch.flow.metrics import Metrics
+from facewatch.people.sighting import Copier
 from facewatch.ports import ApiKey
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
@@ -44,8 +45,10 @@ from facewatch.store.embedded import embedded_postgres
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.migrate import migrate
+from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
 from facewatch.store.secrets import Vault
+from facewatch.vision.pictures import decode
 
 GET_EVENT = "/api/faceRecognition/faceEvent/getFaceEvent"
 CONTRACT = Path(__file__).parents[2] / "shared/spec/rhombus-openapi.json"
@@ -105,7 +108,11 @@ async def open_house(dsn: str, place: Path) -> AsyncIterator[House]:
 
         deps = Deps(
             events=PostgresFaceEvents(database),
-            blobs=(blobs := LocalBlobs(place / "blobs")),
+            people=(people := PostgresPeople(database)),
+            orgs=PostgresOrgs(database),
+            copier=Copier(people, blobs := LocalBlobs(place / "blobs"), "sface", decode),
+            threshold=0.7,
+            blobs=blobs,
             keys=PostgresKeys(database),
             readiness={
                 "database": asked,
@@ -266,7 +273,7 @@ async def test_answers_follow_the_published_document(house: House, named: bool) 
     components = json.loads(CONTRACT.read_text())["components"]
     name = "Facerecognition_faceevent_GetFaceEventWSResponse"
     schema = {"allOf": [{"$ref": f"#/components/schemas/{name}"}], "components": components}
-    dora = await PostgresPeople(house.database).create(house.org, "Dora")
+    dora = await PostgresPeople(house.database).create(house.org, f"Dora {new_id()}")
     record = visit(house.camera, decided(dora) if named else None)
     await PostgresFaceEvents(house.database).add([record])
 
@@ -502,12 +509,16 @@ async def test_a_part_that_hangs_or_fails_is_named_without_its_password(house: H
         raise ObjectStoreUnavailable("http://user:hunter2@s3.internal refuses us", "check it")
 
     deps = Deps(
-        PostgresFaceEvents(house.database),
-        house.blobs,
-        PostgresKeys(house.database),
-        {"models": hangs, "object_store": fails},
-        Metrics.on(),
-        lambda: datetime.now(UTC),
+        events=PostgresFaceEvents(house.database),
+        people=(people := PostgresPeople(house.database)),
+        orgs=PostgresOrgs(house.database),
+        copier=Copier(people, house.blobs, "sface", decode),
+        threshold=0.7,
+        blobs=house.blobs,
+        keys=PostgresKeys(house.database),
+        readiness={"models": hangs, "object_store": fails},
+        metrics=Metrics.on(),
+        clock=lambda: datetime.now(UTC),
     )
     async with (
         serving(application(deps), "127.0.0.1", 0) as url,

@@ -1,5 +1,7 @@
 """A name only where it is earned; otherwise honestly unknown, and the reason why."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -60,6 +62,23 @@ def test_a_name_that_is_not_earned_is_withheld_with_the_reason(
     assert decision.person is None
     assert why in decision.reason
     assert decision.candidates[0].person == ANN
+
+
+def test_what_an_org_has_settled_goes_before_the_rule() -> None:
+    decider = enrolled(ANN)
+    settled: dict[OrgId, float] = {}
+    decider = replace(decider, thresholds=settled)
+    assert decider.decide(ORG, along(0.55), quality=0.9).person == ANN
+
+    settled[ORG] = 0.995
+    strict = decider.decide(ORG, along(0.55), quality=0.9)
+
+    assert strict.person is None
+    assert strict.threshold == 0.995
+    assert strict.threshold_similarity > 0.55
+    settled[ORG] = 0.0
+    assert decider.decide(ORG, along(0.1), quality=0.9).person == ANN
+    assert decider.decide(ELSEWHERE, along(0.1), quality=0.9).threshold == 0.7
 
 
 def test_two_faces_of_one_person_are_no_runner_up() -> None:

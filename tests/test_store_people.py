@@ -130,3 +130,30 @@ async def test_enrolling_somebody_who_is_being_forgotten(people: PostgresPeople)
     )
     _, left = await people.gallery(ORG, "sface")
     assert left == []
+
+
+async def test_what_is_asked_of_one_person_is_found_by_an_index(
+    people: PostgresPeople, database: Database
+) -> None:
+    pool = database._pool
+    await pool.execute(
+        "INSERT INTO person (id, org, name)"
+        " SELECT gen_random_uuid(), $1, 'person ' || n FROM generate_series(1, 5000) AS n",
+        ORG,
+    )
+    await pool.execute(
+        "INSERT INTO matchmaker (face, org, person, uploaded, revision_added)"
+        " SELECT gen_random_uuid(), org, id, true, 1 FROM person"
+    )
+    await pool.execute("ANALYZE person, matchmaker")
+    for statement, index, values in (
+        ("person_name_owners", "person_name", {"org": ORG, "name": "person 7"}),
+        ("person_get", "person_pkey", {"org": ORG, "person": new_id()}),
+        ("matchmakers_of_person", "matchmaker_person", {"org": ORG, "person": new_id()}),
+        ("matchmaker_get", "matchmaker_live", {"org": ORG, "face": new_id()}),
+    ):
+        known = database._statements[statement]
+        rows = await pool.fetch(f"EXPLAIN {known.sql}", *known.arguments(values))
+        plan = "\n".join(row[0] for row in rows)
+        assert index in plan
+        assert "Seq Scan" not in plan

@@ -8,7 +8,8 @@ from typing import TypeAlias
 from aiohttp import web
 
 from facewatch.flow.metrics import Metrics
-from facewatch.ports import Blobs, FaceEvents, Keys
+from facewatch.people.sighting import Copier
+from facewatch.ports import Blobs, FaceEvents, Keys, Orgs, People
 
 Probe: TypeAlias = Callable[[], Awaitable[str]]
 """Asks one part of the service whether it can work: a few words on how it is.
@@ -23,11 +24,17 @@ class Deps:
     """Every part that an answer may need.
 
     Attributes:
+        copier: Makes matchmakers of sightings.
+        threshold: The confidence that an org has which has not settled its own.
         readiness: By the part's name, as `/readyz` shows it.
         clock: The time now, UTC.
     """
 
     events: FaceEvents
+    people: People
+    orgs: Orgs
+    copier: Copier
+    threshold: float
     blobs: Blobs
     keys: Keys
     readiness: Mapping[str, Probe]

@@ -24,6 +24,9 @@ the order of both detector families.
 """
 
 
+THUMBNAIL_MARGIN = 0.35
+"""How much of its own size is kept around a face on each side of an event's thumbnail."""
+
 Tiny: TypeAlias = NDArray[np.float32]
 """(196,) brightness of an upright face on a 14 x 14 grid, mean 0, length 1.
 

@@ -50,6 +50,9 @@ class Box:
         dx, dy = self.width * by, self.height * by
         return Box(self.left - dx, self.top - dy, self.right + dx, self.bottom + dy)
 
+    def moved(self, dx: float, dy: float) -> "Box":
+        return Box(self.left + dx, self.top + dy, self.right + dx, self.bottom + dy)
+
     def scaled(self, x: float, y: float) -> "Box":
         return Box(self.left * x, self.top * y, self.right * x, self.bottom * y)
 

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from datetime import datetime
 
-from facewatch.domain.faces import Template
-from facewatch.domain.ids import FaceId, OrgId, PersonId
+from facewatch.domain.faces import Landmarks, Quality, Template
+from facewatch.domain.geometry import Box
+from facewatch.domain.ids import EventId, FaceId, OrgId, PersonId
 
 
 @dataclass(frozen=True, slots=True)
@@ -15,6 +16,7 @@ class Person:
     org: OrgId
     name: str | None
     created_at: datetime
+    updated_at: datetime
     matchmakers: int = 0
 
 
@@ -26,6 +28,40 @@ class Matchmaker:
     person: PersonId
     org: OrgId
     template: Template
+
+
+@dataclass(frozen=True, slots=True)
+class EnrolledFace:
+    """A matchmaker as it is listed; *uploaded* is False for a copy of a sighting."""
+
+    face: FaceId
+    person: PersonId
+    org: OrgId
+    created_at: datetime
+    uploaded: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Sighting:
+    """The best shot of a visit, as a matchmaker is copied from it.
+
+    Attributes:
+        at: When it was captured, UTC.
+        box, landmarks: Pixels of the whole frame.
+        thumbnail_key: '' once its pixels were erased.
+        crop_key: The best aligned crop; None while the visit goes on.
+        template: None when no look was fit to compare, or another model made it.
+    """
+
+    event: EventId
+    face: FaceId
+    at: datetime
+    box: Box
+    landmarks: Landmarks
+    quality: Quality
+    thumbnail_key: str
+    crop_key: str | None
+    template: Template | None
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,7 @@
 """Who a visit is: a name, or honestly nobody we know."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Template
@@ -14,7 +15,8 @@ class Rule:
     """What it takes to be named.
 
     Attributes:
-        threshold: Least confidence, 0..1; 0.7 means an FPIR of 1 % at the gallery in force.
+        threshold: Least confidence, 0..1, where the org has not settled its own; 0.7 means an
+            FPIR of 1 % at the gallery in force.
         margin: Least cosine between the best person and the runner-up.
         quality: Least quality of the best look, 0..1: blurred strangers look alike.
         candidates: How many people a decision remembers.
@@ -28,17 +30,23 @@ class Rule:
 
 @dataclass(frozen=True, slots=True)
 class Decider:
-    """Searches the gallery and applies the rule. Any thread; blocks for one search."""
+    """Searches the gallery and applies the rule. Any thread; blocks for one search.
+
+    Attributes:
+        thresholds: Of the orgs that have settled their own; they may change at any time.
+    """
 
     gallery: Gallery
     calibration: Calibration
     model_digest: str
     rule: Rule
+    thresholds: Mapping[OrgId, float] = field(default_factory=dict)
 
     def decide(self, org: OrgId, template: Template, quality: float) -> Decision:
         """Who *template*, whose best look has *quality*, belongs to."""
         rule, people = self.rule, self.gallery.people(org)
         revision = self.gallery.revision(org)
+        threshold = self.thresholds.get(org, rule.threshold)
         hits = self._hits(org, template)
         candidates = tuple(
             Candidate(
@@ -53,14 +61,14 @@ class Decider:
         margin = (
             candidates[0].similarity - candidates[1].similarity if len(candidates) > 1 else None
         )
-        reason = self._doubt(best, margin, quality)
+        reason = self._doubt(best, margin, quality, threshold)
         return Decision(
             person=best.person if best and not reason else None,
             candidates=candidates,
             confidence=best.confidence if best else None,
             margin=margin,
-            threshold=rule.threshold,
-            threshold_similarity=self.calibration.similarity(rule.threshold, people),
+            threshold=threshold,
+            threshold_similarity=self.calibration.similarity(threshold, people),
             model=self.model_digest,
             calibration=self.calibration.version,
             gallery_revision=revision,
@@ -77,13 +85,15 @@ class Decider:
                 return hits
             limit *= 8
 
-    def _doubt(self, best: Candidate | None, margin: float | None, quality: float) -> str:
+    def _doubt(
+        self, best: Candidate | None, margin: float | None, quality: float, threshold: float
+    ) -> str:
         if best is None:
             return "nobody is enrolled"
         if quality < self.rule.quality:
             return f"best look has quality {quality:.2f}, below {self.rule.quality:.2f}"
-        if best.confidence < self.rule.threshold:
-            return f"confidence {best.confidence:.2f} is below {self.rule.threshold:.2f}"
+        if best.confidence < threshold:
+            return f"confidence {best.confidence:.2f} is below {threshold:.2f}"
         if margin is not None and margin < self.rule.margin:
             return f"the runner-up is only {margin:.3f} behind, less than {self.rule.margin:.3f}"
         return ""

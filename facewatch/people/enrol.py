@@ -3,17 +3,25 @@
 import asyncio
 import hashlib
 import mimetypes
-import unicodedata
 from collections.abc import Callable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from facewatch.domain.faces import Detection
+from facewatch.domain.faces import Detection, Quality
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id
 from facewatch.domain.keys import photo_prefix
 from facewatch.domain.people import Matchmaker
-from facewatch.errors import NoFace, NotFound, PoorFace, SeveralFaces, UnusablePhoto
+from facewatch.errors import (
+    AlreadyExists,
+    NoFace,
+    NotFound,
+    PoorFace,
+    SeveralFaces,
+    UnusablePhoto,
+    UnusableValue,
+)
+from facewatch.people.words import as_kept
 from facewatch.ports import Blobs, Encoder, Engine, Enrolment, People, PhotoKeys, Picture
 
 
@@ -30,6 +38,29 @@ class Gate:
     sharpness: float = 0.2
     pose: float = 0.25
     ghost: float = 0.3
+
+    def refuse_poor(self, name: str, width_px: float, quality: Quality) -> None:
+        """
+        Raises:
+            PoorFace: a face of this width and quality would name strangers; *name* is whose.
+        """
+        if width_px < self.width_px:
+            raise PoorFace(
+                f"{name}: the face is {width_px:.0f} px wide, less than {self.width_px:.0f}",
+                "use one with more of the face",
+            )
+        if quality.sharpness < self.sharpness:
+            raise PoorFace(
+                f"{name}: the face is blurred (sharpness {quality.sharpness:.2f}, at least "
+                f"{self.sharpness:.2f})",
+                "use a sharper one",
+            )
+        if quality.pose < self.pose:
+            raise PoorFace(
+                f"{name}: the face is turned away (pose {quality.pose:.2f}, at least "
+                f"{self.pose:.2f})",
+                "use one that looks at the camera",
+            )
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,11 +98,12 @@ class Enroller:
         enrolment = await loop.run_in_executor(self.executor, self._look_at, name, photo)
         prefix = photo_prefix(org, enrolment.face, datetime.now(UTC))
         suffix = mimetypes.guess_extension(enrolment.content_type) or ".bin"
-        keys = PhotoKeys(f"{prefix}/photo{suffix}", f"{prefix}/thumbnail.jpg", f"{prefix}/crop.png")
+        crop_key = f"{prefix}/crop.png"
+        keys = PhotoKeys(f"{prefix}/photo{suffix}", f"{prefix}/thumbnail.jpg", crop_key)
         await self.blobs.put(keys.photo, photo, enrolment.content_type)
         await self.blobs.put(keys.thumbnail, enrolment.thumbnail, "image/jpeg")
-        await self.blobs.put(keys.crop, enrolment.crop, "image/png")
-        known = known or (await self.people.create(org, person)).id
+        await self.blobs.put(crop_key, enrolment.crop, "image/png")
+        known = known or await self._made(org, person)
         return await self.people.enrol(org, known, enrolment, keys)
 
     async def _named(self, org: OrgId, person: str) -> PersonId | None:
@@ -80,12 +112,19 @@ class Enroller:
         except NotFound:
             return None
 
+    async def _made(self, org: OrgId, person: str) -> PersonId:
+        """Of a new person, or of the one whom another photo has made meanwhile."""
+        try:
+            return (await self.people.create(org, person)).id
+        except AlreadyExists:
+            return (await self.people.named(org, person)).id
+
     def _look_at(self, name: str, photo: bytes) -> Enrolment:
         picture = self.decode(photo, name)
         detection = self._only_face(name, self.engine.detect([picture])[0])
         crop = self.engine.align(picture, detection.landmarks)
         quality = self.engine.quality(detection, crop)
-        self._refuse_poor(name, detection, quality.sharpness, quality.pose)
+        self.gate.refuse_poor(name, detection.box.width, quality)
         thumbnail, _ = picture.cut(detection.box.grown(0.3))
         return Enrolment(
             face=FaceId(new_id()),
@@ -114,33 +153,9 @@ class Enroller:
             )
         return found[0]
 
-    def _refuse_poor(self, name: str, found: Detection, sharpness: float, pose: float) -> None:
-        gate = self.gate
-        if found.box.width < gate.width_px:
-            raise PoorFace(
-                f"{name}: the face is {found.box.width:.0f} px wide, less than {gate.width_px:.0f}",
-                "use a photo with more of the face",
-            )
-        if sharpness < gate.sharpness:
-            raise PoorFace(
-                f"{name}: the face is blurred (sharpness {sharpness:.2f}, at least "
-                f"{gate.sharpness:.2f})",
-                "use a sharper photo",
-            )
-        if pose < gate.pose:
-            raise PoorFace(
-                f"{name}: the face is turned away (pose {pose:.2f}, at least {gate.pose:.2f})",
-                "use a photo that looks at the camera",
-            )
-
 
 def _as_kept(name: str) -> str:
-    """*name* as it is kept: a folder copied from another system must not be another person."""
-    kept = unicodedata.normalize("NFC", name).strip()
     try:
-        kept.encode()
-    except UnicodeEncodeError:
-        raise UnusablePhoto(f"{name!r} is no UTF-8 text", "rename the folder or file") from None
-    if not kept or "\0" in kept:
-        raise UnusablePhoto("a person's name must not be blank", "rename the folder or file")
-    return kept
+        return as_kept(name, "a person's name")
+    except UnusableValue as error:
+        raise UnusablePhoto(error.what, "rename the folder or file") from None

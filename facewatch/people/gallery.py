@@ -1,7 +1,9 @@
-"""Puts the enrolled people in force where faces are matched."""
+"""Puts the enrolled people, and how sure one must be, in force where faces are matched."""
+
+from collections.abc import MutableMapping
 
 from facewatch.domain.ids import OrgId
-from facewatch.ports import Gallery, People
+from facewatch.ports import Gallery, Orgs, People
 
 
 async def refresh(gallery: Gallery, people: People, org: OrgId, model: str) -> int:
@@ -14,3 +16,14 @@ async def refresh(gallery: Gallery, people: People, org: OrgId, model: str) -> i
     if revision > gallery.revision(org) or not gallery.people(org):
         gallery.replace(org, revision, matchmakers)
     return len(matchmakers)
+
+
+async def refresh_threshold(
+    thresholds: MutableMapping[OrgId, float], orgs: Orgs, org: OrgId
+) -> None:
+    """Put what *org* has settled in force; what it has not, the rule decides."""
+    threshold = await orgs.match_threshold(org)
+    if threshold is None:
+        thresholds.pop(org, None)
+    else:
+        thresholds[org] = threshold

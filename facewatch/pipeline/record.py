@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace
-from facewatch.domain.faces import Pixels
+from facewatch.domain.faces import THUMBNAIL_MARGIN, Pixels
 from facewatch.domain.ids import AssetId, CameraId, EventId, FaceId, derived_id
 from facewatch.domain.keys import event_prefix
 from facewatch.domain.people import Decision
@@ -171,7 +171,7 @@ async def _version(
 
 def _scene(shot: Shot) -> Scene:
     picture = shot.frame.picture
-    face, _ = picture.cut(shot.look.box.grown(0.35))
+    face, _ = picture.cut(shot.look.box.grown(THUMBNAIL_MARGIN))
     return Scene(picture.full(), face)
 
 

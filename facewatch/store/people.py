@@ -2,11 +2,12 @@
 
 import numpy as np
 
-from facewatch.domain.faces import Template
-from facewatch.domain.ids import AssetId, FaceId, OrgId, PersonId, new_id
-from facewatch.domain.people import Matchmaker, Person
-from facewatch.errors import InvalidRequest, NotFound
-from facewatch.ports import Enrolment, PhotoKeys
+from facewatch.domain.faces import Quality, Template
+from facewatch.domain.geometry import Box
+from facewatch.domain.ids import AssetId, EventId, FaceId, OrgId, PersonId, new_id
+from facewatch.domain.people import EnrolledFace, Matchmaker, Person, Sighting
+from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, UnusablePhoto
+from facewatch.ports import Enrolment, PersonChanges, PhotoKeys
 from facewatch.store.database import Database, Row, Work
 from facewatch.store.events import CHANGES, quality_parts, spelled
 
@@ -36,16 +37,80 @@ class PostgresPeople:
             raise NotFound(f"there is nobody named {name!r}", "facewatch person list shows them")
         return _person(row)
 
+    async def get(self, org: OrgId, person: PersonId) -> Person:
+        """A person who has a name.
+
+        Raises:
+            NotFound: *org* has nobody with this id who has a name.
+        """
+        row = await self._database.row("person_get", org=org, person=person)
+        if row is None:
+            raise NotFound(f"there is no person {person}")
+        return _person(row)
+
     async def create(self, org: OrgId, name: str) -> Person:
         """
         Raises:
             InvalidRequest: *name* is blank.
+            AlreadyExists: *org* has somebody of this name.
         """
-        if not name.strip() or "\0" in name:
+        name = name.strip()
+        if not name or "\0" in name:
             raise InvalidRequest("a person's name must not be blank")
-        row = await self._database.row("person_create", id=new_id(), org=org, name=name.strip())
-        assert row is not None
+        async with self._database.transaction() as work:
+            await _take_name(work, org, name)
+            row = await work.row("person_create", id=new_id(), org=org, name=name)
+            assert row is not None
+            await _tell(work, org, row["id"])
         return _person(row)
+
+    async def change(self, org: OrgId, person: PersonId, changes: PersonChanges) -> Person:
+        """Somebody who has a name, as they are then; without changes they only count as updated.
+
+        Raises:
+            NotFound: *org* has nobody with this id who has a name.
+            AlreadyExists: somebody else has the new name.
+        """
+        async with self._database.transaction() as work:
+            await _lock_named(work, org, person)
+            if name := changes.get("name"):
+                await _take_name(work, org, name, person)
+            row = await work.row(
+                "person_change",
+                person=person,
+                set_name="name" in changes,
+                name=changes.get("name"),
+                set_email="email" in changes,
+                email=changes.get("email"),
+            )
+            assert row is not None
+            await _tell(work, org, person)
+        return _person(row)
+
+    async def add_label(self, org: OrgId, person: PersonId, label: str) -> None:
+        """Adding it again changes nothing.
+
+        Raises:
+            NotFound: *org* has nobody with this id who has a name.
+        """
+        async with self._database.transaction() as work:
+            await _lock_named(work, org, person)
+            await work.fetch("person_label_add", org=org, person=person, label=label)
+
+    async def remove_label(self, org: OrgId, person: PersonId, label: str) -> None:
+        """A label that the person has not is no error.
+
+        Raises:
+            NotFound: *org* has nobody with this id who has a name.
+        """
+        async with self._database.transaction() as work:
+            await _lock_named(work, org, person)
+            await work.fetch("person_label_remove", person=person, label=label)
+
+    async def labels(self, org: OrgId) -> dict[PersonId, list[str]]:
+        """Of named persons who have any, in alphabetical order."""
+        rows = await self._database.fetch("person_labels", org=org)
+        return {PersonId(row["person"]): row["labels"] for row in rows}
 
     async def has_photo(self, org: OrgId, person: PersonId, digest: bytes) -> bool:
         """Whether this very photo is one of the person's matchmakers already."""
@@ -59,14 +124,18 @@ class PostgresPeople:
 
         Raises:
             NotFound: *org* has no such person.
+            AlreadyExists: the person has a matchmaker of this very sighting.
+            UnusablePhoto: the sighting was erased meanwhile.
         """
         model = await self._database.row(
             "register_model", name=enrolment.model, dimensions=len(enrolment.template)
         )
         assert model is not None
-        face = enrolment.face
+        face, origin = enrolment.face, enrolment.origin
         async with self._database.transaction() as work:
             await _lock(work, org, person)
+            if origin is not None:
+                await _copyable(work, org, person, origin, enrolment.digest)
             await _put_photo(work, org, person, enrolment, keys)
             await work.fetch(
                 "template_add",
@@ -76,8 +145,67 @@ class PostgresPeople:
                 embedding=spelled(enrolment.template),
             )
             revision = await _next_revision(work, org)
-            await work.fetch("matchmaker_add", face=face, org=org, person=person, revision=revision)
+            await work.fetch(
+                "matchmaker_add",
+                face=face,
+                org=org,
+                person=person,
+                origin_face=origin and origin.face,
+                revision=revision,
+            )
         return Matchmaker(face, person, org, enrolment.template)
+
+    async def sighting(self, org: OrgId, event: EventId, model: str) -> Sighting:
+        """The best shot of a visit, with its template of *model*.
+
+        Raises:
+            NotFound: *org* has no such event.
+        """
+        row = await self._database.row("sighting", org=org, event=event, model=model)
+        if row is None:
+            raise NotFound(f"there is no face event {event}")
+        return _sighting(row)
+
+    async def matchmaker(self, org: OrgId, face: FaceId) -> EnrolledFace:
+        """
+        Raises:
+            NotFound: nobody of *org* who has a name has this matchmaker.
+        """
+        row = await self._database.row("matchmaker_get", org=org, face=face)
+        if row is None:
+            raise NotFound(f"there is no matchmaker {face}")
+        return _enrolled(row)
+
+    async def matchmakers(self, org: OrgId, person: PersonId | None = None) -> list[EnrolledFace]:
+        """Those of one person, or of everybody who has a name; newest first."""
+        if person is None:
+            rows = await self._database.fetch("matchmakers", org=org)
+        else:
+            rows = await self._database.fetch("matchmakers_of_person", org=org, person=person)
+        return [_enrolled(row) for row in rows]
+
+    async def remove_matchmaker(self, org: OrgId, face: FaceId) -> list[str]:
+        """Erase one matchmaker; its person and past events stay as they are.
+
+        Returns:
+            Object keys whose pixels must go; they are garbage already.
+
+        Raises:
+            NotFound: nobody of *org* who has a name has this matchmaker.
+        """
+        person = (await self.matchmaker(org, face)).person
+        async with self._database.transaction() as work:
+            await _lock_named(work, org, person)
+            if await work.row("matchmaker_get", org=org, face=face) is None:
+                raise NotFound(f"there is no matchmaker {face}")
+            faces = await work.fetch("matchmaker_face_erase", face=face)
+            assets = await work.fetch("matchmaker_asset_erase", assets=[f["asset"] for f in faces])
+            revision = await _next_revision(work, org)
+            await work.fetch("matchmaker_remove", face=face, revision=revision)
+            keys = [key for f in faces for key in (f["thumbnail_key"], f["crop_key"]) if key]
+            keys += [asset["key"] for asset in assets if asset["key"]]
+            await work.fetch("garbage_add", keys=keys, orgs=[org] * len(keys))
+        return keys
 
     async def forget(self, org: OrgId, person: PersonId) -> list[str]:
         """Erase the person, matchmakers and templates of their past; events become unnamed.
@@ -125,6 +253,37 @@ async def _lock(work: Work, org: OrgId, person: PersonId) -> None:
         raise NotFound(f"there is no person {person}")
 
 
+async def _lock_named(work: Work, org: OrgId, person: PersonId) -> None:
+    if await work.row("person_named_lock", org=org, person=person) is None:
+        raise NotFound(f"there is no person {person}")
+
+
+async def _take_name(work: Work, org: OrgId, name: str, owner: PersonId | None = None) -> None:
+    """Nobody but *owner* has *name*, and nobody takes it before *work* is done."""
+    await work.fetch("person_name_lock", org=org, name=name)
+    owners = await work.fetch("person_name_owners", org=org, name=name)
+    if any(row["id"] != owner for row in owners):
+        raise AlreadyExists(
+            "there is a person of this name already", "use that person, or choose another name"
+        )
+
+
+async def _tell(work: Work, org: OrgId, person: PersonId) -> None:
+    await work.fetch("log_changes", org=org, kind="person", subjects=[person])
+    await work.fetch("ring", channel=CHANGES, payload=str(org))
+
+
+async def _copyable(
+    work: Work, org: OrgId, person: PersonId, origin: Sighting, digest: bytes
+) -> None:
+    if await work.row("sighting_lock", org=org, event=origin.event) is None:
+        raise UnusablePhoto("the pictures of this event were erased", "choose another event")
+    if await work.row("person_has_photo", org=org, person=person, digest=digest) is not None:
+        raise AlreadyExists(
+            "this person has a matchmaker of this very sighting", "choose another event"
+        )
+
+
 async def _next_revision(work: Work, org: OrgId) -> int:
     row = await work.row("gallery_revision_next", org=org)
     assert row is not None
@@ -141,6 +300,7 @@ async def _put_photo(
         "photo_add",
         id=asset,
         org=org,
+        captured_at=enrolment.origin and enrolment.origin.at,
         width=enrolment.width,
         height=enrolment.height,
         size_bytes=len(enrolment.photo),
@@ -186,7 +346,39 @@ async def _erase_pictures(work: Work, org: OrgId, person: PersonId, events: list
 
 def _person(row: Row) -> Person:
     return Person(
-        PersonId(row["id"]), OrgId(row["org"]), row["name"], row["created_at"], row["matchmakers"]
+        id=PersonId(row["id"]),
+        org=OrgId(row["org"]),
+        name=row["name"],
+        created_at=row["created_at"],
+        updated_at=row["updated_at"],
+        matchmakers=row["matchmakers"],
+    )
+
+
+def _enrolled(row: Row) -> EnrolledFace:
+    return EnrolledFace(
+        face=FaceId(row["face"]),
+        person=PersonId(row["person"]),
+        org=OrgId(row["org"]),
+        created_at=row["created_at"],
+        uploaded=row["uploaded"],
+    )
+
+
+def _sighting(row: Row) -> Sighting:
+    """A face whose row is gone has no template either, and its box says nothing."""
+    box = (row["box_left"], row["box_top"], row["box_right"], row["box_bottom"])
+    landmarks = np.array(row["landmarks"] or [0.0] * 10, np.float32)
+    return Sighting(
+        event=EventId(row["id"]),
+        face=FaceId(row["face"]),
+        at=row["best_at"],
+        box=Box(*(side or 0 for side in box)),
+        landmarks=landmarks.reshape(5, 2),
+        quality=Quality(*row["quality"]),
+        thumbnail_key=row["thumbnail_key"],
+        crop_key=row["crop_key"],
+        template=None if row["embedding"] is None else _template(row["embedding"]),
     )
 
 

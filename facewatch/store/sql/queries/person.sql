@@ -1,6 +1,6 @@
 -- name: people_named
 -- NULL is everybody who has a name.
-SELECT p.id, p.org, p.name, p.created_at,
+SELECT p.id, p.org, p.name, p.created_at, p.updated_at,
        (SELECT count(*) FROM matchmaker m WHERE m.person = p.id AND m.revision_removed IS NULL)
            AS matchmakers
   FROM person p
@@ -10,7 +10,51 @@ SELECT p.id, p.org, p.name, p.created_at,
 
 -- name: person_create
 INSERT INTO person (id, org, name) VALUES (:id, :org, :name)
-RETURNING id, org, name, created_at, 0 AS matchmakers;
+RETURNING id, org, name, created_at, updated_at, 0 AS matchmakers;
+
+-- name: person_get
+SELECT p.id, p.org, p.name, p.created_at, p.updated_at,
+       (SELECT count(*) FROM matchmaker m WHERE m.person = p.id AND m.revision_removed IS NULL)
+           AS matchmakers
+  FROM person p
+ WHERE p.id = :person AND p.org = :org AND p.merged_into IS NULL AND p.name IS NOT NULL;
+
+-- name: person_name_lock
+-- Two who take the same name at once come one after the other.
+SELECT pg_advisory_xact_lock(hashtextextended(:org::uuid::text || :name::text, 0));
+
+-- name: person_name_owners
+SELECT id FROM person WHERE org = :org AND name = :name AND merged_into IS NULL;
+
+-- name: person_change
+UPDATE person
+   SET name = CASE WHEN :set_name THEN :name ELSE name END,
+       email = CASE WHEN :set_email THEN :email ELSE email END,
+       updated_at = now()
+ WHERE id = :person
+RETURNING id, org, name, created_at, updated_at,
+          (SELECT count(*) FROM matchmaker m
+            WHERE m.person = person.id AND m.revision_removed IS NULL) AS matchmakers;
+
+-- name: person_named_lock
+SELECT id FROM person
+ WHERE id = :person AND org = :org AND merged_into IS NULL AND name IS NOT NULL
+   FOR UPDATE;
+
+-- name: person_label_add
+INSERT INTO person_label (person, org, label) VALUES (:person, :org, :label)
+    ON CONFLICT DO NOTHING;
+
+-- name: person_label_remove
+DELETE FROM person_label WHERE person = :person AND label = :label;
+
+-- name: person_labels
+SELECT l.person, array_agg(l.label ORDER BY l.label) AS labels
+  FROM person_label l
+  JOIN person p ON p.id = l.person AND p.merged_into IS NULL AND p.name IS NOT NULL
+ WHERE l.org = :org
+ GROUP BY l.person
+ ORDER BY l.person;
 
 -- name: person_lock
 -- Against an enrolment or an event that names somebody who is being forgotten.
@@ -33,9 +77,10 @@ UPDATE gallery_revision SET revision = revision + 1 WHERE org = :org RETURNING r
 SELECT revision FROM gallery_revision WHERE org = :org;
 
 -- name: photo_add
+-- NULL for captured_at: nobody knows.
 INSERT INTO asset (id, org, kind, captured_at, time_zone, width, height, size_bytes, sha256, mime,
                    file_name, key)
-VALUES (:id, :org, 'photo', now(), 'UTC', :width, :height, :size_bytes, :sha256, :mime,
+VALUES (:id, :org, 'photo', coalesce(:captured_at, now()), 'UTC', :width, :height, :size_bytes, :sha256, :mime,
         :file_name, :key);
 
 -- name: enrolled_face_add
@@ -49,8 +94,56 @@ INSERT INTO template (face, model, org, embedding)
 VALUES (:face, :model, :org, :embedding::text::vector);
 
 -- name: matchmaker_add
-INSERT INTO matchmaker (face, org, person, uploaded, revision_added)
-VALUES (:face, :org, :person, true, :revision);
+INSERT INTO matchmaker (face, org, person, origin_face, uploaded, revision_added)
+VALUES (:face, :org, :person, :origin_face, :origin_face::uuid IS NULL, :revision);
+
+-- name: sighting
+SELECT e.id, e.face, e.best_at, e.quality, e.thumbnail_key, e.look_keys[1] AS crop_key,
+       f.box_left, f.box_top, f.box_right, f.box_bottom, f.landmarks,
+       (SELECT vector_send(t.embedding)
+          FROM template t
+          JOIN model ON model.id = t.model AND model.name = :model
+         WHERE t.face = f.id) AS embedding
+  FROM face_event e
+  LEFT JOIN face f ON f.id = e.face
+ WHERE e.org = :org AND e.id = :event;
+
+-- name: sighting_lock
+-- Against a copy of somebody who is being forgotten.
+SELECT id FROM face_event WHERE org = :org AND id = :event AND erased_at IS NULL FOR SHARE;
+
+-- name: matchmakers
+SELECT m.face, m.person, m.org, m.created_at, m.uploaded
+  FROM matchmaker m
+  JOIN person p ON p.id = m.person AND p.merged_into IS NULL AND p.name IS NOT NULL
+ WHERE m.org = :org AND m.revision_removed IS NULL
+ ORDER BY m.face DESC;
+
+-- name: matchmakers_of_person
+SELECT m.face, m.person, m.org, m.created_at, m.uploaded
+  FROM matchmaker m
+  JOIN person p ON p.id = m.person AND p.merged_into IS NULL AND p.name IS NOT NULL
+ WHERE m.person = :person AND m.org = :org AND m.revision_removed IS NULL
+ ORDER BY m.face DESC;
+
+-- name: matchmaker_get
+SELECT m.face, m.person, m.org, m.created_at, m.uploaded
+  FROM matchmaker m
+  JOIN person p ON p.id = m.person AND p.merged_into IS NULL AND p.name IS NOT NULL
+ WHERE m.face = :face AND m.org = :org AND m.revision_removed IS NULL;
+
+-- name: matchmaker_face_erase
+-- Its template goes with it.
+DELETE FROM face WHERE id = :face RETURNING asset, thumbnail_key, crop_key;
+
+-- name: matchmaker_asset_erase
+DELETE FROM asset a
+ WHERE a.id = ANY(:assets::uuid[]) AND NOT EXISTS (SELECT FROM face f WHERE f.asset = a.id)
+RETURNING key;
+
+-- name: matchmaker_remove
+UPDATE matchmaker SET revision_removed = :revision, removed_at = now(), origin_face = NULL
+ WHERE face = :face;
 
 -- name: gallery
 SELECT m.face, m.person, vector_send(t.embedding) AS embedding

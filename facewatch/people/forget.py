@@ -1,0 +1,33 @@
+"""Rows first, then pixels."""
+
+import contextlib
+from collections.abc import Sequence
+
+from facewatch.domain.ids import FaceId, OrgId, PersonId
+from facewatch.errors import ObjectStoreUnavailable
+from facewatch.ports import Blobs, People
+
+
+async def forget(people: People, blobs: Blobs, org: OrgId, person: PersonId) -> None:
+    """Erase somebody who has a name: docs/deletion.md says what goes and what stays.
+
+    Raises:
+        NotFound: *org* has nobody with this id who has a name.
+    """
+    named = await people.get(org, person)
+    await _erase(blobs, await people.forget(org, named.id))
+
+
+async def unenrol(people: People, blobs: Blobs, org: OrgId, face: FaceId) -> None:
+    """Erase one matchmaker.
+
+    Raises:
+        NotFound: nobody of *org* who has a name has this matchmaker.
+    """
+    await _erase(blobs, await people.remove_matchmaker(org, face))
+
+
+async def _erase(blobs: Blobs, keys: Sequence[str]) -> None:
+    """At once where the object store answers; else the sweep comes to them: they are garbage."""
+    with contextlib.suppress(ObjectStoreUnavailable):
+        await blobs.delete(keys)
