@@ -33,7 +33,9 @@ import av
 import numpy as np
 import onnxruntime
 
-from facewatch import app
+from facewatch.app.recognition import Recognition, model_threads, open_recognition
+from facewatch.app.replay import replay_video
+from facewatch.app.stores import Stores, camera_named, open_stores
 from facewatch.cli.output import table
 from facewatch.demo.material import prepare
 from facewatch.domain.faces import Pixels
@@ -58,9 +60,7 @@ class Models:
     @classmethod
     def warm(cls, settings: Settings) -> "Models":
         detector, embedder = (
-            Session(
-                registry.card(name), settings.model_directory, threads=app.model_threads(settings)
-            )
+            Session(registry.card(name), settings.model_directory, threads=model_threads(settings))
             for name in (settings.models.detector, settings.models.embedder)
         )
         detector.warm_up(640, 384)
@@ -130,13 +130,13 @@ def models_alone(
 
 
 async def replayed(
-    settings: Settings, stores: app.Stores, recognition: app.Recognition, video: Path, number: int
+    settings: Settings, stores: Stores, recognition: Recognition, video: Path, number: int
 ) -> tuple[float, list[list[Pixels]]]:
     """CPU seconds of the whole for one video, and what was embedded."""
     heard = Overheard(recognition.engine)
-    camera = await app.camera_named(stores, f"{video.stem} {number}")
+    camera = await camera_named(stores, f"{video.stem} {number}")
     began = cpu_s(settings.home_path)
-    await app.replay(
+    await replay_video(
         settings,
         stores,
         replace(recognition, engine=heard),
@@ -151,8 +151,8 @@ async def replayed(
 
 async def measure_video(
     settings: Settings,
-    stores: app.Stores,
-    recognition: app.Recognition,
+    stores: Stores,
+    recognition: Recognition,
     models: Models,
     video: Path,
     rounds: int,
@@ -190,8 +190,8 @@ async def measure(videos: Sequence[Path], rounds: int) -> list[dict[str, object]
             {"home": folder, "models": {"directory": str(_ROOT / ".home" / "models")}}
         )
         async with (
-            app.open_stores(settings) as stores,
-            app.open_recognition(settings, stores) as recognition,
+            open_stores(settings) as stores,
+            open_recognition(settings, stores) as recognition,
         ):
             models = Models.warm(settings)
             for video in videos:

@@ -11,7 +11,8 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeAlias
 
-from facewatch import app
+from facewatch.app.recognition import providers, warm_engine
+from facewatch.app.stores import Stores, open_stores
 from facewatch.domain.cameras import CameraState
 from facewatch.errors import FacewatchError, HomeUnusable
 from facewatch.installation import Finding
@@ -38,7 +39,7 @@ async def examine(settings: Settings) -> AsyncIterator[Finding]:
             yield Finding(name, False, error.what, error.remedy)
     async with AsyncExitStack() as stack:
         try:
-            stores = await stack.enter_async_context(app.open_stores(settings))
+            stores = await stack.enter_async_context(open_stores(settings))
         except FacewatchError as error:
             yield Finding("database", False, error.what, error.remedy)
             return
@@ -74,11 +75,9 @@ async def _models(settings: Settings) -> str:
 
 async def _engine(settings: Settings) -> str:
     start = time.perf_counter()
-    engine = await asyncio.to_thread(app.warm_engine, settings)
+    engine = await asyncio.to_thread(warm_engine, settings)
     took = time.perf_counter() - start
-    return (
-        f"runs on {', '.join(app.providers(settings))}, {engine.dimensions}-d, warm in {took:.1f} s"
-    )
+    return f"runs on {', '.join(providers(settings))}, {engine.dimensions}-d, warm in {took:.1f} s"
 
 
 async def _port(settings: Settings) -> str:
@@ -106,12 +105,12 @@ def _is_ours(host: str, port: int) -> bool:
         return False
 
 
-async def _database(settings: Settings, stores: app.Stores) -> str:
+async def _database(settings: Settings, stores: Stores) -> str:
     kind = "given by database_url" if settings.database_url.get_secret_value() else "embedded"
     return f"{kind}, migration {await stores.database.schema_version()}"
 
 
-async def _objects(settings: Settings, stores: app.Stores) -> str:
+async def _objects(settings: Settings, stores: Stores) -> str:
     key, body = f"doctor/{os.getpid()}", os.urandom(64)
     await stores.blobs.put(key, body, "application/octet-stream")
     try:
@@ -122,7 +121,7 @@ async def _objects(settings: Settings, stores: app.Stores) -> str:
     return f"wrote, read and deleted at {settings.objects.url or settings.home_path / 'objects'}"
 
 
-async def _spool(settings: Settings, _: app.Stores) -> str:
+async def _spool(settings: Settings, _: Stores) -> str:
     path = settings.home_path / "spool"
     return f"{await asyncio.to_thread(_size, path) / 2**20:.1f} MiB in {path}"
 
@@ -131,7 +130,7 @@ def _size(folder: Path) -> int:
     return sum(file.stat().st_size for file in folder.rglob("*") if file.is_file())
 
 
-async def _cameras(_: Settings, stores: app.Stores) -> str:
+async def _cameras(_: Settings, stores: Stores) -> str:
     cameras = {it.id: it for it in await stores.cameras.all(stores.org) if it.url}
     statuses = [it for it in await stores.statuses.all(stores.org) if it.camera in cameras]
     ill = [it for it in statuses if it.state in (CameraState.REFUSED, CameraState.GONE)]
@@ -147,7 +146,7 @@ _CHECKS: dict[str, Check] = {
     "engine": _engine,
     "http port": _port,
 }
-_STORE_CHECKS: dict[str, Callable[[Settings, app.Stores], Awaitable[str]]] = {
+_STORE_CHECKS: dict[str, Callable[[Settings, Stores], Awaitable[str]]] = {
     "database": _database,
     "object store": _objects,
     "spool": _spool,

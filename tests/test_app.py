@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from facewatch import app
+from facewatch.app.serve import until_answered
 from facewatch.errors import DatabaseUnavailable
 from facewatch.store.database import Database
 
@@ -25,6 +25,6 @@ async def test_a_change_that_cannot_be_read_now_is_read_later(
             await elsewhere.execute(f"ALTER DATABASE {name}_away RENAME TO {name}")
             raise
 
-    assert await app.until_answered(ask) >= 1
+    assert await until_answered(ask) >= 1
     assert "read later" in caplog.text
     await elsewhere.close()

@@ -12,7 +12,9 @@ import pytest
 import pytest_asyncio
 from homes import a_home
 
-from facewatch import app
+from facewatch.app.recognition import Recognition, enroller_of, open_recognition
+from facewatch.app.replay import replay_video
+from facewatch.app.stores import Stores, camera_named, open_stores
 from facewatch.cli.events import FinishedEvents
 from facewatch.domain.geometry import Box
 from facewatch.people.folder import Outcome, enrol_folder
@@ -31,18 +33,16 @@ Line = dict[str, Any]
 class Recorder:
     """Replays DEV videos in one home, where everybody of ``enrol`` is enrolled."""
 
-    def __init__(
-        self, settings: Settings, stores: app.Stores, recognition: app.Recognition
-    ) -> None:
+    def __init__(self, settings: Settings, stores: Stores, recognition: Recognition) -> None:
         self._settings = settings
         self._stores = stores
         self._recognition = recognition
 
     async def replay(self, video: str) -> list[Line]:
         people = {it.id: it.name for it in await self._stores.people.all(self._stores.org)}
-        camera = await app.camera_named(self._stores, video)
+        camera = await camera_named(self._stores, video)
         events = FinishedEvents(people, {camera.id: video}, lambda _: None)
-        waiting = await app.replay(
+        waiting = await replay_video(
             self._settings,
             self._stores,
             self._recognition,
@@ -64,10 +64,10 @@ async def recorder(models: Path) -> AsyncIterator[Recorder]:
             {"home": str(home), "models": {"directory": str(models)}}
         )
         async with (
-            app.open_stores(settings) as stores,
-            app.open_recognition(settings, stores) as recognition,
+            open_stores(settings) as stores,
+            open_recognition(settings, stores) as recognition,
         ):
-            enroller = app.enroller(stores, recognition)
+            enroller = enroller_of(stores, recognition)
             results = [it async for it in enrol_folder(DEV / "enrol", stores.org, enroller)]
             assert all(it.outcome is Outcome.ENROLLED for it in results), results
             model = recognition.engine.model

@@ -13,9 +13,11 @@ import aiohttp
 import numpy as np
 import pytest
 
-from facewatch import app
 from facewatch.api.deps import Deps
 from facewatch.api.server import application, serving
+from facewatch.app.recognition import open_recognition
+from facewatch.app.serve import run_service
+from facewatch.app.stores import open_stores
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord
 from facewatch.domain.faces import THUMBNAIL_MARGIN
@@ -730,13 +732,13 @@ async def test_what_changes_is_in_force_in_a_running_service_within_a_second(
     )
     stop = asyncio.Event()
     async with (
-        app.open_stores(settings) as stores,
-        app.open_recognition(settings, stores) as recognition,
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
         asyncio.TaskGroup() as group,
     ):
         answering: asyncio.Future[str] = asyncio.get_running_loop().create_future()
         group.create_task(
-            app.serve(
+            run_service(
                 settings,
                 stores,
                 recognition,
@@ -806,8 +808,8 @@ async def test_the_threshold_outlives_the_service(
         }
     )
     async with (
-        app.open_stores(settings) as stores,
-        app.open_recognition(settings, stores) as recognition,
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
     ):
         decision = recognition.decider.decide(ORG, a_template(), 0.9)
 

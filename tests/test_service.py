@@ -18,7 +18,7 @@ import pytest
 from homes import a_home
 from rtsp_server import answering
 
-from facewatch import app
+from facewatch.app.stores import open_stores
 from facewatch.demo.cameras import demo_cameras
 from facewatch.demo.cast import ENROLLED
 from facewatch.demo.material import DemoMaterial, prepare
@@ -100,7 +100,7 @@ class House:
 
     async def events(self) -> list[FaceEvent]:
         """Newest first; from this process, beside the one that serves."""
-        async with app.open_stores(self.settings) as stores:
+        async with open_stores(self.settings) as stores:
             return await stores.events.page(stores.org, 100)
 
     async def wait_for_events(self, *, named: str | None, closed: bool = False) -> list[FaceEvent]:

@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 
 import click
 
-from facewatch import app
+from facewatch.app.stores import open_stores
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import note, say, table
 from facewatch.domain.cameras import Camera, Transport
@@ -30,7 +30,7 @@ def camera() -> None:
 @command
 async def add(settings: Settings, name: str, url: str, udp: bool, as_json: bool) -> None:
     """Watch URL (rtsp://user:password@host/path) as NAME; a running serve begins at once."""
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         address, credentials = split_credentials(url)
         made = Camera(
             CameraId(new_id()),
@@ -54,7 +54,7 @@ async def add(settings: Settings, name: str, url: str, udp: bool, as_json: bool)
 @command
 async def list_(settings: Settings, as_json: bool) -> None:
     """Show the cameras and how they are."""
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         cameras = await stores.cameras.all(stores.org)
         statuses = {it.camera: it for it in await stores.statuses.all(stores.org)}
     rows = []
@@ -104,7 +104,7 @@ def _ago(stamp: object) -> str:
 @command
 async def remove(settings: Settings, name: str, as_json: bool) -> None:
     """Stop watching NAME; its events stay."""
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         found = await stores.cameras.by_name(stores.org, name)
         await stores.cameras.remove(stores.org, found.id)
     if as_json:
@@ -127,7 +127,7 @@ async def probe(settings: Settings, url_or_name: str, udp: bool, as_json: bool) 
         nobody = OrgId(nil)
         target = Camera(nil, nobody, LocationId(nil), "probe", address, credentials, transport)
     else:
-        async with app.open_stores(settings) as stores:
+        async with open_stores(settings) as stores:
             target = await stores.cameras.by_name(stores.org, url_or_name)
     timeouts = settings.cameras
     found = await asyncio.to_thread(

@@ -7,7 +7,9 @@ from dataclasses import dataclass, replace
 import aiohttp
 import click
 
-from facewatch import app
+from facewatch.app.recognition import Recognition, enroller_of, open_recognition
+from facewatch.app.serve import run_service
+from facewatch.app.stores import Stores, open_stores
 from facewatch.cli.events import FinishedEvents, show
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import counted, note, progress, say
@@ -43,8 +45,8 @@ async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None
     note(material.credits)
     stop = stop_on_signals()
     async with (
-        app.open_stores(settings) as stores,
-        app.open_recognition(settings, stores) as recognition,
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
         demo_cameras(material.cameras) as urls,
     ):
         await _enrol(stores, recognition, material)
@@ -60,7 +62,7 @@ async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None
                 asyncio.get_running_loop().call_later(seconds, stop.set)
 
         try:
-            await app.serve(
+            await run_service(
                 settings, stores, recognition, stop=stop, ready=ready, written=told.written
             )
         finally:
@@ -73,14 +75,14 @@ async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None
         raise SystemExit(1)
 
 
-async def _enrol(stores: app.Stores, recognition: app.Recognition, material: DemoMaterial) -> None:
-    enroller = app.enroller(stores, recognition)
+async def _enrol(stores: Stores, recognition: Recognition, material: DemoMaterial) -> None:
+    enroller = enroller_of(stores, recognition)
     for name, photos in material.enrolment.items():
         for photo in photos:
             await enroller.enrol(stores.org, name, photo.name, photo.read_bytes())
 
 
-async def _add_cameras(stores: app.Stores, urls: dict[str, str]) -> dict[CameraId, str]:
+async def _add_cameras(stores: Stores, urls: dict[str, str]) -> dict[CameraId, str]:
     """The demo's cameras at this run's addresses; a camera of an earlier run keeps its id."""
     watched = {}
     for name, url in urls.items():
@@ -98,7 +100,7 @@ async def _add_cameras(stores: app.Stores, urls: dict[str, str]) -> dict[CameraI
 class Commentary:
     """Says what happens while it happens, and shows the API's answer once."""
 
-    stores: app.Stores
+    stores: Stores
     events: FinishedEvents
     secret: str
     quiet: bool
@@ -110,7 +112,7 @@ class Commentary:
         note(f"\nfacewatch answers at {url}   (Ctrl-C ends the demo)\nAPI key: {self.secret}\n")
 
     def written(self, visit: Visit, record: EventRecord) -> None:
-        """A version is durable; see `app.Written`."""
+        """A version is durable; see `app.recording.Written`."""
         self.events.written(visit, record)
         person = record.decision.person if record.decision else None
         name = self.events.name(person) or "somebody unknown"

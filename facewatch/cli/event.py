@@ -2,7 +2,7 @@
 
 import click
 
-from facewatch import app
+from facewatch.app.stores import open_stores
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import say, table
 from facewatch.domain.ids import to_ruuid
@@ -24,7 +24,7 @@ async def list_(
     settings: Settings, camera: str | None, person: str | None, limit: int, as_json: bool
 ) -> None:
     """Show the newest events; their ids are what getFaceEvent takes."""
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         org = stores.org
         of = (await stores.cameras.by_name(org, camera)).id if camera else None
         who = (await stores.people.named(org, person)).id if person else None

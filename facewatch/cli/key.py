@@ -2,7 +2,7 @@
 
 import click
 
-from facewatch import app
+from facewatch.app.stores import open_stores
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import note, say, table
 from facewatch.domain.ids import from_ruuid, to_ruuid
@@ -27,7 +27,7 @@ def key() -> None:
 @command
 async def create(settings: Settings, name: str, role: str, as_json: bool) -> None:
     """Make a key called NAME; its secret is shown this once."""
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         made, secret = await stores.keys.create(stores.org, name, role)
     if as_json:
         say({"id": to_ruuid(made.id), "name": name, "role": role, "key": secret})
@@ -41,7 +41,7 @@ async def create(settings: Settings, name: str, role: str, as_json: bool) -> Non
 @command
 async def list_(settings: Settings, as_json: bool) -> None:
     """Show the keys, never their secrets."""
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         keys = await stores.keys.all(stores.org)
     rows = [
         {
@@ -74,7 +74,7 @@ async def revoke(settings: Settings, key_id: str, as_json: bool) -> None:
         wanted = from_ruuid(key_id)
     except ValueError as error:
         raise InvalidRequest(f"{key_id}: {error}", "take an id from `facewatch key list`") from None
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         await stores.keys.revoke(stores.org, wanted)
     if as_json:
         say({"revoked": key_id})

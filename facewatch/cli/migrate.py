@@ -2,7 +2,7 @@
 
 import click
 
-from facewatch import app
+from facewatch.app.stores import open_stores
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import say
 from facewatch.settings import Settings
@@ -16,7 +16,7 @@ async def migrate(settings: Settings, as_json: bool) -> None:
 
     Every command that uses it does so too.
     """
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         version = await stores.database.schema_version()
     if as_json:
         say({"migration": version})

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import click
 
-from facewatch import app
+from facewatch.app.recognition import enroller_of, open_recognition
+from facewatch.app.stores import open_stores
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import note, progress, say, table
 from facewatch.domain.ids import to_ruuid
@@ -30,10 +31,10 @@ async def enrol(settings: Settings, directory: Path, as_json: bool) -> None:
     total = len(photos_in(directory))
     counts: Counter[Outcome] = Counter()
     async with (
-        app.open_stores(settings) as stores,
-        app.open_recognition(settings, stores) as recognition,
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
     ):
-        enroller = app.enroller(stores, recognition)
+        enroller = enroller_of(stores, recognition)
         with progress(total) as bar:
             async for it in enrol_folder(directory, stores.org, enroller):
                 counts[it.outcome] += 1
@@ -59,7 +60,7 @@ async def enrol(settings: Settings, directory: Path, as_json: bool) -> None:
 @command
 async def list_(settings: Settings, as_json: bool) -> None:
     """Show who is enrolled."""
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         people = await stores.people.all(stores.org)
     if as_json:
         for it in people:
@@ -76,7 +77,7 @@ async def list_(settings: Settings, as_json: bool) -> None:
 @command
 async def forget(settings: Settings, name: str, as_json: bool) -> None:
     """Erase NAME: person, photos and templates; their past events stay, without a name."""
-    async with app.open_stores(settings) as stores:
+    async with open_stores(settings) as stores:
         found = await stores.people.named(stores.org, name)
         keys = await stores.people.forget(stores.org, found.id)
         await stores.blobs.delete(keys)

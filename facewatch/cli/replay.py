@@ -6,7 +6,9 @@ from pathlib import Path
 
 import click
 
-from facewatch import app
+from facewatch.app.recognition import open_recognition
+from facewatch.app.replay import replay_video
+from facewatch.app.stores import camera_named, open_stores
 from facewatch.cli.events import FinishedEvents, show
 from facewatch.cli.options import Instant, as_json, command
 from facewatch.cli.output import Bar, counted, note, progress, say
@@ -34,16 +36,16 @@ async def replay(
     same file, camera and start make the same events, and double nothing.
     """
     async with (
-        app.open_stores(settings) as stores,
-        app.open_recognition(settings, stores) as recognition,
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
     ):
         people = {it.id: it.name for it in await stores.people.all(stores.org)}
-        target = await app.camera_named(stores, camera)
+        target = await camera_named(stores, camera)
         events = FinishedEvents(people, {target.id: camera}, say if as_json else lambda _: None)
         waiting = 0
         for video in videos:
             with progress(duration_s(video)) as bar:
-                waiting = await app.replay(
+                waiting = await replay_video(
                     settings,
                     stores,
                     recognition,

@@ -6,7 +6,9 @@ import signal
 
 import click
 
-from facewatch import app
+from facewatch.app.recognition import open_recognition
+from facewatch.app.serve import run_service
+from facewatch.app.stores import open_stores
 from facewatch.cli.options import command
 from facewatch.cli.output import note
 from facewatch.domain.events import EventRecord
@@ -26,10 +28,10 @@ async def serve(settings: Settings) -> None:
     """
     stop = stop_on_signals()
     async with (
-        app.open_stores(settings) as stores,
-        app.open_recognition(settings, stores) as recognition,
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
     ):
-        await app.serve(
+        await run_service(
             settings,
             stores,
             recognition,

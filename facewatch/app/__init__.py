@@ -1,0 +1,1 @@
+"""Composition: parts become a running service."""

@@ -1,0 +1,88 @@
+"""A file through the same stages as a camera."""
+
+import asyncio
+import hashlib
+from collections.abc import Callable
+from datetime import datetime
+from pathlib import Path
+
+from facewatch.app.recognition import Recognition
+from facewatch.app.recording import VISITS_BOUND, Written, drained, recorder_for
+from facewatch.app.stores import Stores
+from facewatch.domain.cameras import Camera
+from facewatch.domain.ids import EventId, derived_id
+from facewatch.errors import InvalidRequest
+from facewatch.flow.channel import Channel
+from facewatch.pipeline.ingest import ingest
+from facewatch.pipeline.recognise import Recogniser
+from facewatch.pipeline.record import deliver, record
+from facewatch.pipeline.visit import Visit, Visiting, Visitors
+from facewatch.ports import Frame
+from facewatch.settings import Settings
+from facewatch.store.spool import open_spool
+from facewatch.stream.files import FileSource, recorded_start
+
+
+async def replay_video(
+    settings: Settings,
+    stores: Stores,
+    recognition: Recognition,
+    video: Path,
+    camera: Camera,
+    *,
+    start: datetime | None,
+    seen: Callable[[Frame], None],
+    written: Written,
+) -> int:
+    """Run *video* through the same stages as a camera's stream, as fast as it goes.
+
+    Replayed again with the same file, camera and start it makes the same event ids.
+
+    Returns:
+        How many events still wait in the spool because a store is down.
+
+    Raises:
+        UnreadableStream: the file is no video.
+        InvalidRequest: it begins before 1970.
+    """
+    began = start or (await asyncio.to_thread(recorded_start, video))[0]
+    if began.timestamp() < 0:
+        raise InvalidRequest(
+            f"{video} begins at {began.isoformat()}, and ids tell no time before 1970",
+            "say when it begins with --start",
+        )
+    digest = await asyncio.to_thread(_digest, video)
+
+    def event_id(at: datetime, number: int) -> EventId:
+        return EventId(derived_id(at, camera.id, began.isoformat(), digest, number))
+
+    rule = settings.recognition
+    recogniser = Recogniser(
+        recognition.engine,
+        lambda _: Visitors(camera.id, event_id, visiting=Visiting(gap_s=rule.visit_gap_s)),
+        recognition.metrics,
+    )
+    source = FileSource(camera.id, video, looks_per_s=rule.looks_per_s, start=start)
+    visits: Channel[Visit] = Channel(VISITS_BOUND)
+    async with open_spool(settings.home_path / "spool", settings.spool.most_mib << 20) as spool:
+        recorder = recorder_for(lambda _: camera, recognition, spool, written)
+        delivery = asyncio.create_task(
+            deliver(spool, stores.blobs, stores.events, recognition.metrics)
+        )
+        try:
+            async with asyncio.TaskGroup() as group:
+                group.create_task(record(visits, recorder))
+                try:
+                    await ingest(source, recogniser, recognition.thread, visits, seen)
+                finally:
+                    await visits.close()
+        finally:
+            await drained(spool)
+            delivery.cancel()
+            await asyncio.wait([delivery])
+        return spool.backlog
+
+
+def _digest(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()

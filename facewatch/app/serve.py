@@ -1,0 +1,289 @@
+"""The running service: what is started, in which order, and how it all ends."""
+
+import asyncio
+import contextlib
+import fcntl
+import logging
+import os
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from contextlib import asynccontextmanager
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TypeVar
+
+from facewatch.api.deps import Deps, Probe
+from facewatch.api.ops import camera_summary
+from facewatch.api.server import application, serving
+from facewatch.app.recognition import Recognition
+from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
+from facewatch.app.stores import Stores
+from facewatch.domain.cameras import Camera
+from facewatch.domain.ids import CameraId, EventId, new_id
+from facewatch.errors import (
+    DatabaseUnavailable,
+    HomeUnusable,
+    StoreTrouble,
+)
+from facewatch.flow.channel import Channel
+from facewatch.flow.mailbox import Mailbox
+from facewatch.flow.metrics import Metrics, Stage
+from facewatch.people.gallery import refresh, refresh_threshold
+from facewatch.people.sighting import Copier
+from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
+from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
+from facewatch.pipeline.record import deliver, record
+from facewatch.pipeline.visit import Visit, Visiting, Visitors
+from facewatch.ports import (
+    Frame,
+    Source,
+)
+from facewatch.settings import Settings
+from facewatch.store.cameras import CAMERAS
+from facewatch.store.garbage import sweep
+from facewatch.store.people import GALLERY
+from facewatch.store.spool import SqliteSpool, open_spool
+from facewatch.stream.sources import open_source
+from facewatch.vision.pictures import decode
+
+log = logging.getLogger(__name__)
+
+Answer = TypeVar("Answer")
+
+_REPORT_S = 2.0
+_SWEEP_S = 60.0
+
+
+async def run_service(
+    settings: Settings,
+    stores: Stores,
+    recognition: Recognition,
+    *,
+    stop: asyncio.Event,
+    ready: Callable[[str], None],
+    written: Written,
+) -> None:
+    """Watch the cameras of the table and answer, until *stop* is set; then drain.
+
+    *ready* is told the URL once answers are given.
+
+    Raises:
+        HomeUnusable: another process watches the cameras of this home.
+        AddressInUse: somebody listens on the port already.
+    """
+    metrics = recognition.metrics
+    board = Board(metrics)
+    names: dict[CameraId, str] = {}
+
+    def taken(camera: CameraId, waited_s: float) -> None:
+        metrics.frames_looked_at.labels(names[camera]).inc()
+        metrics.stage_seconds.labels(Stage.WAIT.value).observe(waited_s)
+
+    frames: Mailbox[CameraId, Frame] = Mailbox(
+        on_replaced=lambda camera: metrics.frames_dropped.labels(names[camera]).inc(),
+        on_taken=taken,
+    )
+    visits: Channel[Visit] = Channel(VISITS_BOUND)
+    watch = Watch(
+        lambda camera: keep_watching(camera, _opener(settings), frames, board, _patience(settings)),
+        board.forget,
+    )
+    recogniser = Recogniser(recognition.engine, _live_visitors(settings), metrics)
+    async with open_spool(settings.home_path / "spool", settings.spool.most_mib << 20) as spool:
+        recorder = recorder_for(watch.camera, recognition, spool, written)
+        deps = _deps(stores, recognition, metrics)
+        async with (
+            _watching_alone(settings.home_path),
+            serving(application(deps), settings.http.host, settings.http.port) as url,
+            asyncio.TaskGroup() as group,
+        ):
+            upkeep = [
+                group.create_task(watch.follow(_camera_lists(stores, names))),
+                group.create_task(_keep_gallery(stores, recognition)),
+                group.create_task(_report_cameras(stores, board)),
+                group.create_task(_gauge(spool, metrics)),
+                group.create_task(_sweep(stores)),
+            ]
+            turn = asyncio.Lock()
+            passing = group.create_task(
+                pass_time(recogniser, recognition.thread, _silence(board), visits, turn, stop)
+            )
+            stages = [
+                group.create_task(
+                    recognise(
+                        *(frames, recogniser, recognition.thread, visits, turn),
+                        batch=settings.models.batch,
+                    )
+                ),
+                group.create_task(record(visits, recorder)),
+            ]
+            delivery = group.create_task(deliver(spool, stores.blobs, stores.events, metrics))
+            if not stop.is_set():
+                ready(url)
+            await stop.wait()
+            for task in upkeep:
+                task.cancel()
+            await asyncio.wait(upkeep)
+            await _finished([passing])
+            frames.close()
+            await _finished(stages)
+            await drained(spool)
+            delivery.cancel()
+
+
+def _live_visitors(settings: Settings) -> Callable[[CameraId], Visitors]:
+    visiting = Visiting(gap_s=settings.recognition.visit_gap_s)
+    return lambda camera: Visitors(
+        camera, lambda at, _number: EventId(new_id(at)), visiting=visiting
+    )
+
+
+def _opener(settings: Settings) -> Callable[[Camera], Source]:
+    rule, patience = settings.recognition, settings.cameras
+    return lambda camera: open_source(
+        camera,
+        looks_per_s=rule.looks_per_s,
+        open_timeout_s=patience.open_timeout_s,
+        read_timeout_s=patience.read_timeout_s,
+    )
+
+
+def _patience(settings: Settings) -> Patience:
+    given = settings.cameras
+    return Patience(given.silent_s, given.retry_least_s, given.retry_most_s, given.refused_s)
+
+
+def _deps(stores: Stores, recognition: Recognition, metrics: Metrics) -> Deps:
+    async def database() -> str:
+        return f"migration {await stores.database.schema_version()}"
+
+    async def objects() -> str:
+        return await stores.blobs.ready()
+
+    async def models() -> str:
+        enrolled = recognition.gallery.people(stores.org)
+        return f"{recognition.engine.model}, {enrolled} people enrolled"
+
+    readiness: dict[str, Probe] = {
+        "database": database,
+        "objects": objects,
+        "models": models,
+        "cameras": camera_summary(stores.statuses, stores.org),
+    }
+    return Deps(
+        events=stores.events,
+        people=stores.people,
+        orgs=stores.orgs,
+        copier=Copier(stores.people, stores.blobs, recognition.engine.model, decode),
+        threshold=recognition.decider.rule.threshold,
+        blobs=stores.blobs,
+        keys=stores.keys,
+        readiness=readiness,
+        metrics=metrics,
+        clock=lambda: datetime.now(UTC),
+    )
+
+
+async def _camera_lists(
+    stores: Stores, names: dict[CameraId, str]
+) -> AsyncIterator[Sequence[Camera]]:
+    """Every camera that can be watched, now and whenever the table changes."""
+    async for _ in stores.database.listen(CAMERAS):
+        cameras = await until_answered(stores.cameras.all)
+        watched = [camera for camera in cameras if camera.url]
+        names.update({camera.id: camera.name for camera in watched})
+        yield watched
+
+
+async def _keep_gallery(stores: Stores, recognition: Recognition) -> None:
+    """Put each new revision of the gallery, and threshold, in force as soon as it is told."""
+    async for _ in stores.database.listen(GALLERY):
+        count = await until_answered(
+            lambda: refresh(
+                recognition.gallery, stores.people, stores.org, recognition.engine.model
+            )
+        )
+        await until_answered(
+            lambda: refresh_threshold(recognition.thresholds, stores.orgs, stores.org)
+        )
+        log.info("%d enrolled faces are in force", count)
+
+
+@asynccontextmanager
+async def _watching_alone(home: Path) -> AsyncIterator[None]:
+    """Two that watch the same cameras would record each visit twice.
+
+    Raises:
+        HomeUnusable: another process does.
+    """
+    lock = os.open(home / "watch.lock", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+    try:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise HomeUnusable(
+                f"another process watches the cameras of {home}",
+                "stop that serve or demo, or name another home with --home",
+            ) from None
+        yield
+    finally:
+        os.close(lock)
+
+
+async def until_answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
+    """Ask until the database answers: nobody rings again for what was missed in a bad moment."""
+    said = False
+    while True:
+        try:
+            return await ask()
+        except DatabaseUnavailable as trouble:
+            if not said:
+                log.warning("what changed is read later: %s", trouble)
+            said = True
+            await asyncio.sleep(_REPORT_S)
+
+
+async def _report_cameras(stores: Stores, board: Board) -> None:
+    """Keep the table of camera states fresh for whoever asks from another process."""
+    while True:
+        with contextlib.suppress(DatabaseUnavailable):
+            await stores.statuses.report(board.statuses)
+        await asyncio.sleep(_REPORT_S)
+
+
+async def _sweep(stores: Stores) -> None:
+    """Delete the pictures of replaced versions, once nobody can be reading them any more."""
+    while True:
+        with contextlib.suppress(StoreTrouble):
+            await sweep(stores.database, stores.blobs)
+        await asyncio.sleep(_SWEEP_S)
+
+
+async def _gauge(spool: SqliteSpool, metrics: Metrics) -> None:
+    """Keep the spool's numbers fresh for `/metrics`."""
+    while True:
+        level = spool.level
+        metrics.spool_backlog.set(level.events)
+        metrics.spool_bytes.set(level.bytes)
+        metrics.events_lag.set(time.time() - level.oldest_at if level.oldest_at else 0.0)
+        await asyncio.sleep(1.0)
+
+
+def _silence(board: Board) -> Callable[[], list[tuple[CameraId, float]]]:
+    """Which cameras give no frames, and how much time passed since this was asked last."""
+    asked_at = time.monotonic()
+
+    def silent() -> list[tuple[CameraId, float]]:
+        nonlocal asked_at
+        before, asked_at = asked_at, time.monotonic()
+        return [(camera, asked_at - before) for camera in board.silent(for_s=2.0)]
+
+    return silent
+
+
+async def _finished(stages: Sequence["asyncio.Task[None]"]) -> None:
+    """Wait for the stages to finish what is in hand; with a full spool they cannot."""
+    _, stuck = await asyncio.wait(stages, timeout=DRAIN_S)
+    for task in stuck:
+        log.error("%s could not finish what was in hand: the spool is full", task.get_coro())
+        task.cancel()

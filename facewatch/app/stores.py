@@ -1,0 +1,86 @@
+"""What facewatch keeps, opened."""
+
+import contextlib
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager
+from dataclasses import dataclass
+
+from facewatch.domain.cameras import Camera
+from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
+from facewatch.errors import NotFound
+from facewatch.ports import (
+    Blobs,
+    Cameras,
+    CameraStatuses,
+    Keys,
+    Orgs,
+    People,
+)
+from facewatch.settings import Settings
+from facewatch.store.blobs import open_blobs
+from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
+from facewatch.store.database import Database, open_database
+from facewatch.store.embedded import embedded_postgres
+from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.keys import PostgresKeys
+from facewatch.store.migrate import migrate
+from facewatch.store.orgs import PostgresOrgs
+from facewatch.store.people import PostgresPeople
+from facewatch.store.secrets import Vault
+
+
+@dataclass(frozen=True, slots=True)
+class Stores:
+    """What facewatch keeps, and whose it is here."""
+
+    database: Database
+    blobs: Blobs
+    events: PostgresFaceEvents
+    cameras: Cameras
+    statuses: CameraStatuses
+    people: People
+    orgs: Orgs
+    keys: Keys
+    org: OrgId
+    location: LocationId
+
+
+@asynccontextmanager
+async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
+    """The database (embedded unless settings name one), migrated, and the object store.
+
+    Raises:
+        HomeUnusable: the home directory cannot be used.
+        DatabaseUnavailable: Postgres does not answer.
+    """
+    home = settings.home_path
+    async with AsyncExitStack() as stack:
+        dsn = settings.database_url.get_secret_value()
+        if not dsn:
+            dsn = await stack.enter_async_context(embedded_postgres(home))
+        await migrate(dsn)
+        database = await stack.enter_async_context(open_database(dsn))
+        objects = settings.objects
+        yield Stores(
+            database=database,
+            blobs=open_blobs(
+                objects.url or str(home / "objects"), objects.endpoint, objects.region
+            ),
+            events=PostgresFaceEvents(database),
+            cameras=PostgresCameras(database, Vault(home)),
+            statuses=PostgresCameraStatuses(database),
+            people=PostgresPeople(database),
+            orgs=PostgresOrgs(database),
+            keys=PostgresKeys(database),
+            org=await database.default_org(),
+            location=await database.default_location(),
+        )
+
+
+async def camera_named(stores: Stores, name: str) -> Camera:
+    """The camera of this name in the default org, made where there is none, for replays."""
+    with contextlib.suppress(NotFound):
+        return await stores.cameras.by_name(stores.org, name)
+    made = Camera(CameraId(new_id()), stores.org, stores.location, name, url="")
+    await stores.cameras.add(made)
+    return made
