@@ -8,7 +8,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -18,7 +17,7 @@ from facewatch.api.deps import Deps
 from facewatch.api.server import application, serving
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventFilter, EventRecord
-from facewatch.domain.ids import CameraId, EventId, FaceId, LocationId, OrgId, new_id, to_ruuid
+from facewatch.domain.ids import CameraId, FaceId, LocationId, OrgId, new_id, to_ruuid
 from facewatch.domain.people import Candidate, Person
 from facewatch.errors import NotFound
 from facewatch.flow.metrics import Metrics
@@ -555,3 +554,369 @@ async def test_a_correction_that_breaks_the_structure_is_a_400(
     status, answer = await house.post(operation, body)
 
     assert (status, set(answer), answer["error"]) == (400, {"error", "msg"}, "Bad Request")
+
+
+# Correcting ------------------------------------------------------------------------------------
+
+
+async def test_naming_an_event_that_shows_a_runner_up_selects_their_match(house: House) -> None:
+    ann, bob = [await house.people.create(ORG, name) for name in ("Ann", "Bob")]
+    best = Candidate(ann.id, FaceId(new_id()), 0.62, 0.93)
+    second = Candidate(bob.id, FaceId(new_id()), 0.31, 0.25)
+    decision = a_decision(ann.id, candidates=(best, second))
+    record = a_record(house.camera.id, YESTERDAY, decision=decision)
+    await house.events.add([record])
+    event, who = to_ruuid(record.id), to_ruuid(bob.id)
+
+    answer = await house.ask("updateFaceEvent", eventUuid=event, personUuid=who, personName="Cy")
+
+    assert answer == await house.ask("getFaceEvent", eventUuid=event)
+    shown = answer["faceEvent"]
+    assert (shown["faceName"], shown["personUuid"]) == ("Bob", who)
+    assert shown["selectedPersonMatch"] == shown["topPersonMatches"][1]
+    assert shown["selectedPersonMatch"]["uuid"] == who
+    assert [person.name for person in await house.people.all(ORG)] == ["Ann", "Bob"]
+
+    by_name = await house.ask("updateFaceEvent", eventUuid=event, personName=" Ann ")
+    assert by_name["faceEvent"]["selectedPersonMatch"] == shown["topPersonMatches"][0]
+
+
+async def test_naming_somebody_whom_the_face_does_not_resemble_makes_no_match_up(
+    house: House,
+) -> None:
+    ann, bob = [await house.people.create(ORG, name) for name in ("Ann", "Bob")]
+    (record,) = await house.seen(ann)
+    event = to_ruuid(record.id)
+    for asked in (
+        {"personUuid": to_ruuid(bob.id)},
+        {"personUuid": to_ruuid(bob.id), "personName": "Bob"},
+        {"personName": "Bob"},
+    ):
+        await house.ask("updateFaceEvent", eventUuid=event, personUuid=to_ruuid(ann.id))
+        shown = (await house.ask("updateFaceEvent", eventUuid=event, **asked))["faceEvent"]
+
+        assert (shown["faceName"], shown["personUuid"]) == ("Bob", to_ruuid(bob.id))
+        assert "selectedPersonMatch" not in shown
+        assert [match["name"] for match in shown["topPersonMatches"]] == ["Ann"]
+
+
+async def test_a_name_that_nobody_has_makes_a_person_once(
+    house: House, sql: asyncpg.Connection
+) -> None:
+    visits = await house.seen(*[None] * 6)
+    answers = await asyncio.gather(
+        *(house.ask("updateFaceEvent", eventUuid=id, personName="Dora") for id in ids(visits))
+    )
+
+    (dora,) = await house.people.all(ORG)
+    shown = {(a["faceEvent"]["faceName"], a["faceEvent"]["personUuid"]) for a in answers}
+    assert shown == {("Dora", to_ruuid(dora.id))}
+    assert await house.found(faceNames=["Dora"]) == ids(visits)
+    kinds = await sql.fetch("SELECT kind, count(*) FROM change_log GROUP BY kind ORDER BY kind")
+    assert [tuple(row) for row in kinds] == [("event", 12), ("person", 1)]
+
+
+async def test_a_name_beside_somebody_who_is_no_candidate_decides(house: House) -> None:
+    ann, bob = [await house.people.create(ORG, name) for name in ("Ann", "Bob")]
+    (record,) = await house.seen(None)
+
+    answer = await house.ask(
+        "updateFaceEvent",
+        eventUuid=to_ruuid(record.id),
+        personUuid=to_ruuid(ann.id),
+        personName="Bob",
+    )
+
+    assert answer["faceEvent"]["personUuid"] == to_ruuid(bob.id)
+
+
+@pytest.mark.parametrize("nobody", [{}, {"personUuid": "", "personName": "  "}])
+async def test_without_person_and_name_it_is_nobody_s(house: House, nobody: dict[str, str]) -> None:
+    ann = await house.people.create(ORG, "Ann")
+    (record,) = await house.seen(ann)
+
+    answer = await house.ask("updateFaceEvent", eventUuid=to_ruuid(record.id), **nobody)
+
+    shown = answer["faceEvent"]
+    assert (shown["faceName"], shown["personUuid"]) == (None, None)
+    assert "selectedPersonMatch" not in shown
+    assert [match["name"] for match in shown["topPersonMatches"]] == ["Ann"]
+
+
+@pytest.mark.parametrize("said", ["Bob", ""])
+async def test_the_machine_never_overwrites_what_an_operator_said(
+    house: House, sql: asyncpg.Connection, said: str
+) -> None:
+    ann = await house.people.create(ORG, "Ann")
+    (record,) = await house.seen(ann)
+    await house.ask("updateFaceEvent", eventUuid=to_ruuid(record.id), personName=said)
+    better = a_record(
+        house.camera.id, YESTERDAY, id=record.id, version=2, decision=a_decision(ann.id)
+    )
+    await house.events.add([better])
+
+    answer = await house.ask("getFaceEvent", eventUuid=to_ruuid(record.id))
+    assert answer["faceEvent"]["faceName"] == (said or None)
+    assert answer["faceEvent"]["imageS3Key"] == better.frame_key
+    faces = await sql.fetch("SELECT person, assigned_by FROM face WHERE event = $1", record.id)
+    (whose,) = [(row["person"], row["assigned_by"]) for row in faces]
+    assert whose[1] == "operator"
+    assert (whose[0] is None) == (said == "")
+    kept = await sql.fetchval("SELECT retention FROM face_event WHERE id = $1", record.id)
+    assert kept == ("known" if said else "unknown")
+
+
+async def test_every_face_of_a_named_visit_is_theirs(house: House, sql: asyncpg.Connection) -> None:
+    visit = a_record(house.camera.id, YESTERDAY)
+    beside = a_record(house.camera.id, YESTERDAY)
+    snapshot = replace(beside.snapshot, faces=(*beside.snapshot.faces, a_face(visit.id)))
+    await house.events.add([visit, replace(beside, snapshot=snapshot)])
+
+    await house.ask("updateFaceEvent", eventUuid=to_ruuid(visit.id), personName="Ann")
+
+    rows = await sql.fetch(
+        "SELECT p.name, f.event FROM face f LEFT JOIN person p ON p.id = f.person ORDER BY p.name"
+    )
+    assert [tuple(row) for row in rows] == [
+        ("Ann", visit.id), ("Ann", visit.id), (None, beside.id)
+    ]  # fmt: skip
+
+
+async def test_what_is_not_there_cannot_be_corrected(house: House, sql: asyncpg.Connection) -> None:
+    theirs = await another_org(sql)
+    zoe = await house.people.create(theirs.org, "Zoe")
+    foreign = a_record(
+        theirs.id, YESTERDAY, org=theirs.org, location=theirs.location,
+        decision=a_decision(zoe.id),
+    )  # fmt: skip
+    (ours,) = await house.seen(None)
+    await house.events.add([foreign])
+    unnamed = new_id()
+    await sql.execute("INSERT INTO person (id, org) VALUES ($1, $2)", unnamed, ORG)
+    event, unknown = to_ruuid(ours.id), to_ruuid(new_id())
+    questions = [
+        {"eventUuid": id, **who}
+        for id in (unknown, to_ruuid(foreign.id), event[:-1] + "_", "", "\0", None)
+        for who in ({}, {"personName": "Eve"})
+    ]
+    questions += [
+        {"eventUuid": event, "personUuid": id, "personName": name}
+        for id in (unknown, to_ruuid(zoe.id), to_ruuid(unnamed), "Ann", "\0" * 22)
+        for name in ("", "Eve")
+    ]
+    answers = [await house.ask("updateFaceEvent", **question) for question in questions]
+
+    assert answers == [answers[0]] * len(questions)
+    assert answers[0]["error"] is True
+    assert "check the ids" in answers[0]["errorMsg"]
+    assert await house.people.all(ORG) == []
+    assert (await house.events.get(theirs.org, foreign.id)).person_name == "Zoe"
+    assert (await house.events.get(ORG, ours.id)).assigned_by is None
+
+
+async def test_a_viewer_may_look_and_not_correct(house: House) -> None:
+    (record,) = await house.seen(None)
+    viewer = await house.key_of("viewer")
+    body = {"eventUuid": to_ruuid(record.id)}
+
+    assert (await house.post("findFaceEventsByOrg", {}, viewer))[0] == 200
+    for operation in ("updateFaceEvent", "deleteFaceEvent"):
+        status, answer = await house.post(operation, body, viewer)
+        assert (status, answer["msg"]) == (403, "Access Denied")
+    assert (await house.events.get(ORG, record.id)).assigned_by is None
+    admin = await house.key_of("admin")
+    assert await house.ask("deleteFaceEvent", admin, **body) == {}
+
+
+# Deleting --------------------------------------------------------------------------------------
+
+
+async def test_what_is_deleted_is_gone_with_its_pixels_and_does_not_come_back(
+    house: House, sql: asyncpg.Connection
+) -> None:
+    record, other = await house.seen(None, None)
+    keys = {record.frame_key, record.thumbnail_key, *record.look_keys}
+    await house.blobs.put_all([(key, b"pixels", "image/jpeg") for key in keys])
+    body = {"eventUuid": to_ruuid(record.id)}
+
+    assert await house.ask("deleteFaceEvent", **body) == {}
+
+    gone = await house.ask("getFaceEvent", **body)
+    assert gone == await house.ask("getFaceEvent", eventUuid=to_ruuid(new_id()))
+    assert gone == await house.ask("deleteFaceEvent", **body)
+    assert await house.found() == ids([other])
+    for table, column in (("asset", "id"), ("face", "event")):
+        left = await sql.fetch(f"SELECT {column} FROM {table}")
+        assert len(left) == 1
+    assert [row["face"] for row in await sql.fetch("SELECT face FROM template")] == [other.face]
+    assert {row["key"] for row in await sql.fetch("SELECT key FROM garbage")} == keys
+    assert await sweep(house.database, house.blobs, timedelta()) == 3
+    with pytest.raises(NotFound):
+        await house.blobs.get(record.frame_key)
+    changed = await sql.fetchrow("SELECT kind, subject FROM change_log ORDER BY cursor DESC")
+    assert tuple(changed) == ("event_removed", record.id)
+
+    late = a_record(house.camera.id, YESTERDAY, id=record.id, version=2, closed=True)
+    await house.events.add([late])
+
+    assert await house.found() == ids([other])
+    garbage = {row["key"] for row in await sql.fetch("SELECT key FROM garbage")}
+    assert garbage == {late.frame_key, late.thumbnail_key, *late.look_keys}
+
+
+async def test_a_version_that_comes_while_its_event_is_deleted_does_not_bring_it_back(
+    house: House, dsn: str, sql: asyncpg.Connection
+) -> None:
+    (record,) = await house.seen(None)
+    late = a_record(house.camera.id, YESTERDAY, id=record.id, version=2)
+    blocker = await asyncpg.connect(dsn)
+    transaction = blocker.transaction()
+    await transaction.start()
+    await blocker.execute("SELECT FROM face_event WHERE id = $1 FOR UPDATE", record.id)
+    event = to_ruuid(record.id)
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        deleting = group.create_task(house.ask("deleteFaceEvent", eventUuid=event))
+        await waiting(sql, 1)
+        group.create_task(house.events.add([late]))
+        await waiting(sql, 2)
+        await transaction.commit()
+    await blocker.close()
+
+    assert deleting.result() == {}
+    with pytest.raises(NotFound):
+        await house.events.get(ORG, record.id)
+    garbage = {row["key"] for row in await sql.fetch("SELECT key FROM garbage")}
+    assert {record.frame_key, late.frame_key} <= garbage
+
+
+async def waiting(sql: asyncpg.Connection, count: int) -> None:
+    """Until *count* statements of this database wait for a lock."""
+    asked = (
+        "SELECT count(*) FROM pg_stat_activity"
+        " WHERE datname = current_database() AND wait_event_type = 'Lock'"
+    )
+    while await sql.fetchval(asked) < count:  # noqa: ASYNC110 - nothing rings for this
+        await asyncio.sleep(0.01)
+
+
+async def test_a_picture_that_another_visit_shows_stays_without_the_deleted(
+    house: House, sql: asyncpg.Connection
+) -> None:
+    one, two = a_record(house.camera.id, YESTERDAY), a_record(house.camera.id, YESTERDAY)
+    mine, theirs = one.snapshot.faces[0], replace(two.snapshot.faces[0], event=two.id)
+    shared = replace(one.snapshot, faces=(mine, theirs))
+    one = replace(one, snapshot=shared, decision=None)
+    two = replace(two, snapshot=shared, frame_key=one.frame_key, template=a_template(2))
+    await house.events.add([one, two])
+    await house.ask("updateFaceEvent", eventUuid=to_ruuid(one.id), personName="Ann")
+
+    await house.ask("deleteFaceEvent", eventUuid=to_ruuid(one.id))
+
+    faces = await sql.fetch("SELECT id, event, person, thumbnail_key FROM face")
+    assert {tuple(row) for row in faces} == {
+        (mine.id, None, None, None),
+        (theirs.id, two.id, None, two.thumbnail_key),
+    }
+    assert [row["face"] for row in await sql.fetch("SELECT face FROM template")] == [theirs.id]
+    garbage = {row["key"] for row in await sql.fetch("SELECT key FROM garbage")}
+    assert garbage == {one.thumbnail_key, *one.look_keys}
+
+    await house.ask("deleteFaceEvent", eventUuid=to_ruuid(two.id))
+
+    assert await sql.fetchval("SELECT count(*) FROM asset") == 0
+    garbage = {row["key"] for row in await sql.fetch("SELECT key FROM garbage")}
+    assert one.frame_key in garbage
+
+
+async def test_deleting_a_visit_spares_the_person_and_their_enrolled_faces(house: House) -> None:
+    ann = await house.people.create(ORG, "Ann")
+    await house.people.enrol(ORG, ann.id, an_enrolment(), photo_keys("ann"))
+    (record,) = await house.seen(ann)
+
+    await house.ask("deleteFaceEvent", eventUuid=to_ruuid(record.id))
+
+    (kept,) = await house.people.all(ORG)
+    assert (kept.name, kept.matchmakers) == ("Ann", 1)
+
+
+async def test_an_event_of_another_org_cannot_be_deleted(
+    house: House, sql: asyncpg.Connection
+) -> None:
+    theirs = await another_org(sql)
+    record = a_record(theirs.id, YESTERDAY, org=theirs.org, location=theirs.location)
+    await house.events.add([record])
+
+    answer = await house.ask("deleteFaceEvent", eventUuid=to_ruuid(record.id))
+
+    assert answer == await house.ask("deleteFaceEvent", eventUuid=to_ruuid(new_id()))
+    assert answer["error"] is True
+    for odd in ("", None, "\0", to_ruuid(record.id)[:-1] + "_"):
+        assert await house.ask("deleteFaceEvent", eventUuid=odd) == answer
+    assert (await house.events.get(theirs.org, record.id)).id == record.id
+
+
+# Speed -----------------------------------------------------------------------------------------
+
+
+async def test_each_single_filter_is_found_by_its_index(
+    house: House, cast: Cast, sql: asyncpg.Connection
+) -> None:
+    """In two months of events, nearly all of which are of others."""
+    (old,) = await house.seen(None, at=YESTERDAY - timedelta(days=30))
+    await sql.execute(
+        """INSERT INTO face_event
+           SELECT (jsonb_populate_record(e, jsonb_build_object(
+                      'id', overlay(e.id::text placing lpad(to_hex(n), 12, '0') from 25),
+                      'org', CASE WHEN n % 50 = 0 THEN e.org ELSE gen_random_uuid() END,
+                      'camera', gen_random_uuid(), 'location', gen_random_uuid(),
+                      'has_template', n % 500 > 0,
+                      'person', CASE WHEN n % 9 = 0 THEN gen_random_uuid() END))).*
+             FROM face_event e, generate_series(1, 2500) AS n
+            WHERE e.id = ANY($1::uuid[])""",
+        [old.id, cast.stranger.id],
+    )
+    await sql.execute("ANALYZE")
+    wide = {"since": NOW - timedelta(days=90)}
+    for wanted, index in (
+        ({}, "face_event_org"),
+        ({"cameras": frozenset([cast.gate.id])}, "face_event_camera"),
+        ({"locations": frozenset([cast.yard])}, "face_event_location"),
+        ({"locations": frozenset([cast.shed])}, "face_event_location"),
+        ({"people": frozenset([cast.people["Ann"].id])}, "face_event_person"),
+        ({"names": frozenset(["Ann"])}, "face_event_person"),
+        ({"name_part": "ann"}, "face_event_person"),
+        ({"labels": frozenset(["staff"])}, "face_event_person"),
+        ({"has_template": False}, "face_event_unembedded"),
+        ({"has_template": True}, "face_event_org"),
+        ({"has_name": True}, "face_event_known"),
+        ({"has_name": False}, "face_event_org"),
+    ):
+        for window in ({}, wide, {"until": NOW}):
+            plan = await search_plan(house.database, sql, EventFilter(**wanted, **window))
+            assert (wanted, window, plan) == (wanted, window, {index})
+
+
+async def search_plan(database: Database, sql: asyncpg.Connection, wanted: EventFilter) -> set[str]:
+    """What the pages of *wanted* read of the event log: names of its indexes, or how else."""
+    events = PostgresFaceEvents(database)
+    statement, values = await events._search(ORG, wanted)
+    known = database._statements[statement]
+    (plan,) = await sql.fetchrow(
+        f"EXPLAIN (FORMAT JSON) {known.sql}", *known.arguments({**values, "limit": 11})
+    )
+    parents = dict(
+        await sql.fetch(
+            "SELECT c.relname, p.relname FROM pg_inherits i JOIN pg_class c ON c.oid = i.inhrelid"
+            " JOIN pg_class p ON p.oid = i.inhparent WHERE p.relname LIKE 'face_event%'"
+        )
+    )
+    scans: set[str] = set()
+    pending = [json.loads(plan)[0]["Plan"]]
+    while pending:
+        node = pending.pop()
+        pending += node.get("Plans", [])
+        if "Index Name" in node and node["Index Name"] in parents:
+            scans.add(parents[node["Index Name"]])
+        elif str(node.get("Relation Name", "")).startswith("face_event"):
+            scans.add(node["Node Type"])
+    return scans
