@@ -489,7 +489,7 @@ async def test_a_key_is_for_its_question_only(house: House, sql: asyncpg.Connect
         if other.get("labels"):
             other["labels"] = ["staff"]
         assert await statuses(key, other) == 400
-    for n in range(0, len(key), 3):
+    for n in range(len(key)):
         changed = key[:n] + ("A" if key[n] != "A" else "B") + key[n + 1 :]
         assert await statuses(changed, searched) == 400
     for odd in (key + "A", key[:-4], key + "\n", "é", "\0", "A" * 54, "next_page_key_123", " "):
@@ -799,6 +799,38 @@ async def waiting(sql: asyncpg.Connection, count: int) -> None:
         await asyncio.sleep(0.01)
 
 
+async def test_a_snapshot_that_goes_while_another_visit_shows_it_anew_is_there_again(
+    house: House, dsn: str, sql: asyncpg.Connection
+) -> None:
+    one, two = a_record(house.camera.id, YESTERDAY), a_record(house.camera.id, YESTERDAY)
+    mine, theirs = one.snapshot.faces[0], replace(two.snapshot.faces[0], event=two.id)
+    shared = replace(one.snapshot, faces=(mine, theirs))
+    one = replace(one, snapshot=shared)
+    two = replace(two, snapshot=shared, frame_key=one.frame_key)
+    await house.events.add([one])
+    blocker = await asyncpg.connect(dsn)
+    transaction = blocker.transaction()
+    await transaction.start()
+    # Holds the writer of the other visit between its snapshot and its faces.
+    await blocker.execute(
+        "INSERT INTO face (id, org, asset, box_left, box_top, box_right, box_bottom, landmarks,"
+        " quality) VALUES ($1, $2, $3, 0, 0, 1, 1, '{}', '{}')",
+        theirs.id, ORG, shared.id,
+    )  # fmt: skip
+    async with asyncio.timeout(20), asyncio.TaskGroup() as group:
+        group.create_task(house.events.add([two]))
+        await waiting(sql, 1)
+        group.create_task(house.ask("deleteFaceEvent", eventUuid=to_ruuid(one.id)))
+        await waiting(sql, 2)
+        await transaction.rollback()
+    await blocker.close()
+
+    assert await house.found() == ids([two])
+    assert await sql.fetchval("SELECT key FROM asset") == one.frame_key
+    garbage = {row["key"] for row in await sql.fetch("SELECT key FROM garbage")}
+    assert garbage == {one.thumbnail_key, *one.look_keys}
+
+
 async def test_a_picture_that_another_visit_shows_stays_without_the_deleted(
     house: House, sql: asyncpg.Connection
 ) -> None:
@@ -871,7 +903,7 @@ async def test_each_single_filter_is_found_by_its_index(
                       'camera', gen_random_uuid(), 'location', gen_random_uuid(),
                       'has_template', n % 500 > 0,
                       'person', CASE WHEN n % 9 = 0 THEN gen_random_uuid() END))).*
-             FROM face_event e, generate_series(1, 2500) AS n
+             FROM face_event e, generate_series(1, 4000) AS n
             WHERE e.id = ANY($1::uuid[])""",
         [old.id, cast.stranger.id],
     )
@@ -897,7 +929,7 @@ async def test_each_single_filter_is_found_by_its_index(
 
 
 async def search_plan(database: Database, sql: asyncpg.Connection, wanted: EventFilter) -> set[str]:
-    """What the pages of *wanted* read of the event log: names of its indexes, or how else."""
+    """By which indexes the pages of *wanted* are read; "Seq Scan" where by none."""
     events = PostgresFaceEvents(database)
     statement, values = await events._search(ORG, wanted)
     known = database._statements[statement]
@@ -917,6 +949,6 @@ async def search_plan(database: Database, sql: asyncpg.Connection, wanted: Event
         pending += node.get("Plans", [])
         if "Index Name" in node and node["Index Name"] in parents:
             scans.add(parents[node["Index Name"]])
-        elif str(node.get("Relation Name", "")).startswith("face_event"):
-            scans.add(node["Node Type"])
+        elif node["Node Type"] == "Seq Scan" and node["Relation Name"].startswith("face_event"):
+            scans.add("Seq Scan")
     return scans

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -46,16 +46,7 @@ class PostgresFaceEvents:
             newest[record.id] = max(newest.get(record.id, record), record, key=_rank)
         await self._database.fetch("make_months", moments=list({_month(id) for id in newest}))
         models = await self._models(newest.values())
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                async with self._database.transaction() as work:
-                    await _Batch(work, records, newest, models).write()
-                return
-            except asyncpg.DeadlockDetectedError as error:
-                if not tries_left:
-                    raise DatabaseUnavailable(
-                        f"events cannot be written: {error}", "they are tried again"
-                    ) from error
+        await self._write(lambda work: _Batch(work, records, newest, models).write())
 
     async def _models(self, records: Iterable[EventRecord]) -> dict[str, int]:
         """The ids of the models of the records' templates, known from now on."""
@@ -128,9 +119,12 @@ class PostgresFaceEvents:
             NotFound: *org* has no such event, or no named person of this id.
             InvalidRequest: *name* cannot be a name.
         """
-        async with self._database.transaction() as work:
+
+        async def write(work: Work) -> None:
             await corrections.assign(work, org, event, person, name)
             await work.fetch("ring", channel=CHANGES, payload=str(org))
+
+        await self._write(write)
 
     async def remove(self, org: OrgId, event: EventId) -> None:
         """Gone, with its pixels and templates; a late version does not bring it back.
@@ -140,9 +134,29 @@ class PostgresFaceEvents:
         Raises:
             NotFound: *org* has none with this id.
         """
-        async with self._database.transaction() as work:
+
+        async def write(work: Work) -> None:
             await corrections.remove(work, org, event)
             await work.fetch("ring", channel=CHANGES, payload=str(org))
+
+        await self._write(write)
+
+    async def _write(self, write: Callable[[Work], Awaitable[None]]) -> None:
+        """In one transaction; again where another writer was in the way.
+
+        Two that lock rows in different orders end one of them, and a snapshot can go with one
+        visit while another that shows it is written.
+        """
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                async with self._database.transaction() as work:
+                    await write(work)
+                return
+            except (asyncpg.DeadlockDetectedError, asyncpg.ForeignKeyViolationError) as error:
+                if not tries_left:
+                    raise DatabaseUnavailable(
+                        f"events cannot be written: {error}", "they are tried again"
+                    ) from error
 
     async def _read(self, org: OrgId, ids: Sequence[Row]) -> list[FaceEvent]:
         rows = await self._database.fetch("face_events", org=org, ids=[row["id"] for row in ids])
