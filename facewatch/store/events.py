@@ -178,7 +178,9 @@ class PostgresFaceEvents:
         for field in ("people", "cameras", "locations"):
             if values[field] is not None:
                 return f"face_events_found_of_{field}", values
-        return "face_events_found", values
+        if wanted.has_template is False:
+            return "face_events_found_unembedded", values
+        return "face_events_found_named" if wanted.has_name else "face_events_found", values
 
     async def _people(self, org: OrgId, wanted: EventFilter) -> list[UUID] | None:
         """Whom the names, labels and ids mean today; None where anybody will do."""

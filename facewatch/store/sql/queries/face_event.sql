@@ -173,12 +173,36 @@ SELECT id FROM face_event
  LIMIT :limit;
 
 -- name: face_events_found
--- Newest first, from *since* to just before *before*; NULL filters nothing. The two lines on what
--- is known beforehand open the partial indexes.
+-- Newest first, from *since* to just before *before*; NULL filters nothing. There is a statement for
+-- each index that can lead, because Postgres plans for any values, not for these.
 SELECT e.id FROM face_event e
  WHERE e.org = :org AND e.id >= :since AND e.id < :before
-   AND (:has_name::boolean IS NOT TRUE OR e.person IS NOT NULL)
-   AND (:has_template::boolean IS NOT FALSE OR NOT e.has_template)
+   AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
+   AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+   AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
+   AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+   AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
+        SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+ ORDER BY e.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_named
+SELECT e.id FROM face_event e
+ WHERE e.org = :org AND e.id >= :since AND e.id < :before
+   AND e.person IS NOT NULL
+   AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
+   AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+   AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
+   AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+   AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
+        SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+ ORDER BY e.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_unembedded
+SELECT e.id FROM face_event e
+ WHERE e.org = :org AND e.id >= :since AND e.id < :before
+   AND NOT e.has_template
    AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
    AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
    AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
@@ -189,13 +213,13 @@ SELECT e.id FROM face_event e
  LIMIT :limit;
 
 -- name: face_events_found_of_people
--- As face_events_found, led by the people: the newest of each, merged, so that a rare one is found
--- at once.
+-- The newest of each person, merged: a rare one is found at once. What a person, camera or location
+-- of the org led to is of the org; a condition on it would tempt Postgres to walk all of the org's.
 SELECT found.id
-  FROM unnest(:people::uuid[]) AS w (person)
+  FROM person w
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
-        WHERE e.person = w.person AND e.org = :org AND e.id >= :since AND e.id < :before
+        WHERE e.person = w.id AND e.id >= :since AND e.id < :before
           AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
@@ -203,16 +227,16 @@ SELECT found.id
                SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
         ORDER BY e.id DESC
         LIMIT :limit) AS found
+ WHERE w.org = :org AND w.id = ANY(:people::uuid[])
  ORDER BY found.id DESC
  LIMIT :limit;
 
 -- name: face_events_found_of_cameras
--- As face_events_found, led by the cameras.
 SELECT found.id
-  FROM unnest(:cameras::uuid[]) AS w (camera)
+  FROM camera w
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
-        WHERE e.camera = w.camera AND e.org = :org AND e.id >= :since AND e.id < :before
+        WHERE e.camera = w.id AND e.id >= :since AND e.id < :before
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
           AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
@@ -220,16 +244,16 @@ SELECT found.id
                SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
         ORDER BY e.id DESC
         LIMIT :limit) AS found
+ WHERE w.org = :org AND w.id = ANY(:cameras::uuid[])
  ORDER BY found.id DESC
  LIMIT :limit;
 
 -- name: face_events_found_of_locations
--- As face_events_found, led by the locations that the wanted ones lie in.
 SELECT found.id
-  FROM (SELECT DISTINCT outermost(l) AS location FROM unnest(:locations::uuid[]) AS l) AS w
+  FROM location w
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
-        WHERE e.location = w.location AND e.org = :org AND e.id >= :since AND e.id < :before
+        WHERE e.location = w.id AND e.id >= :since AND e.id < :before
           AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
@@ -238,6 +262,7 @@ SELECT found.id
                SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
         ORDER BY e.id DESC
         LIMIT :limit) AS found
+ WHERE w.org = :org AND w.id IN (SELECT outermost(l) FROM unnest(:locations::uuid[]) AS l)
  ORDER BY found.id DESC
  LIMIT :limit;
 
