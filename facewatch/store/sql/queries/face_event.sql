@@ -213,19 +213,23 @@ SELECT e.id FROM face_event e
  LIMIT :limit;
 
 -- name: face_events_found_of_people
--- The newest of each person, merged: a rare one is found at once. What a person, camera or location
--- of the org led to is of the org; a condition on it would tempt Postgres to walk all of the org's.
+-- The newest of each person, merged: a rare one is found at once. Written as a range, not as
+-- "person =", because then only the person's own index has the order: where months show few people
+-- Postgres would rather walk all events. What a person, camera or location of the org leads to is of
+-- the org. The bare range of ids chooses the months.
 SELECT found.id
   FROM person w
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
-        WHERE e.person = w.id AND e.id >= :since AND e.id < :before
+        WHERE (e.person, e.id) >= (w.id, :since) AND (e.person, e.id) < (w.id, :before)
+          AND e.id >= :since AND e.id < :before
+          AND e.person IS NOT NULL
           AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
           AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
                SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
-        ORDER BY e.id DESC
+        ORDER BY e.person DESC, e.id DESC
         LIMIT :limit) AS found
  WHERE w.org = :org AND w.id = ANY(:people::uuid[])
  ORDER BY found.id DESC
@@ -236,13 +240,14 @@ SELECT found.id
   FROM camera w
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
-        WHERE e.camera = w.id AND e.id >= :since AND e.id < :before
+        WHERE (e.camera, e.id) >= (w.id, :since) AND (e.camera, e.id) < (w.id, :before)
+          AND e.id >= :since AND e.id < :before
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
           AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
           AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
                SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
-        ORDER BY e.id DESC
+        ORDER BY e.camera DESC, e.id DESC
         LIMIT :limit) AS found
  WHERE w.org = :org AND w.id = ANY(:cameras::uuid[])
  ORDER BY found.id DESC
@@ -253,14 +258,15 @@ SELECT found.id
   FROM location w
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
-        WHERE e.location = w.id AND e.id >= :since AND e.id < :before
+        WHERE (e.location, e.id) >= (w.id, :since) AND (e.location, e.id) < (w.id, :before)
+          AND e.id >= :since AND e.id < :before
           AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
           AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
           AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
                SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
-        ORDER BY e.id DESC
+        ORDER BY e.location DESC, e.id DESC
         LIMIT :limit) AS found
  WHERE w.org = :org AND w.id IN (SELECT outermost(l) FROM unnest(:locations::uuid[]) AS l)
  ORDER BY found.id DESC
