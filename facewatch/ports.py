@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.cameras import Camera, CameraStatus
-from facewatch.domain.events import EventRecord, FaceEvent, TimeSource
+from facewatch.domain.events import EventFilter, EventRecord, FaceEvent, TimeSource
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, OrgId, PersonId
@@ -267,6 +267,34 @@ class FaceEvents(Protocol):
 
     async def get(self, org: OrgId, event: EventId) -> FaceEvent:
         """One event.
+
+        Raises:
+            NotFound: *org* has none with this id.
+        """
+        ...
+
+    async def find(
+        self, org: OrgId, wanted: EventFilter, limit: int, before: EventId | None = None
+    ) -> list[FaceEvent]:
+        """Newest visit first, from just after *before*; fewer than *limit* only at the end."""
+        ...
+
+    async def assign(
+        self, org: OrgId, event: EventId, person: PersonId | None, name: str = ""
+    ) -> None:
+        """An operator says whose visit it is; no machine overwrites that.
+
+        *name* decides where *person* is none of the event's candidates; whoever it names is
+        made if nobody is called so. Without both, the visit is nobody's.
+
+        Raises:
+            NotFound: *org* has no such event, or no named person of this id.
+            InvalidRequest: *name* cannot be a name.
+        """
+        ...
+
+    async def remove(self, org: OrgId, event: EventId) -> None:
+        """Gone, with its pixels and templates; a late version does not bring it back.
 
         Raises:
             NotFound: *org* has none with this id.
@@ -535,4 +563,8 @@ class Keys(Protocol):
         Raises:
             NotFound: *org* has no such key.
         """
+        ...
+
+    async def page_secret(self, org: OrgId) -> bytes:
+        """What signs the page keys of *org*: the same in every process."""
         ...

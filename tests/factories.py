@@ -2,11 +2,13 @@
 
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 from uuid import UUID
 
 import numpy as np
 
+from facewatch.api.deps import Deps
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace, TimeSource
 from facewatch.domain.faces import Detection, Quality, Template
@@ -22,7 +24,16 @@ from facewatch.domain.ids import (
     new_id,
 )
 from facewatch.domain.people import Candidate, Decision
+from facewatch.flow.metrics import Metrics
+from facewatch.people.sighting import Copier
 from facewatch.ports import Enrolment, PhotoKeys
+from facewatch.store.blobs import LocalBlobs
+from facewatch.store.database import Database
+from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.keys import PostgresKeys
+from facewatch.store.orgs import PostgresOrgs
+from facewatch.store.people import PostgresPeople
+from facewatch.vision.pictures import decode
 
 ORG = OrgId(UUID("01900000-0000-7000-8000-000000000001"))
 LOCATION = LocationId(UUID("01900000-0000-7000-8000-000000000002"))
@@ -117,3 +128,21 @@ def an_enrolment(seed: int = 0, **given: Any) -> Enrolment:
 
 def photo_keys(name: str) -> PhotoKeys:
     return PhotoKeys(*(f"{ORG}/people/{name}/{part}" for part in ("photo", "face", "crop")))
+
+
+def some_deps(database: Database, place: Path, **given: Any) -> Deps:
+    """What the API stands on: *database*, and pictures in *place*."""
+    people, blobs = PostgresPeople(database), LocalBlobs(place / "blobs")
+    deps = Deps(
+        events=PostgresFaceEvents(database),
+        people=people,
+        orgs=PostgresOrgs(database),
+        copier=Copier(people, blobs, "sface", decode),
+        threshold=0.7,
+        blobs=blobs,
+        keys=PostgresKeys(database),
+        readiness={},
+        metrics=Metrics.on(),
+        clock=lambda: NOON,
+    )
+    return replace(deps, **given)

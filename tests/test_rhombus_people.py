@@ -12,6 +12,18 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from factories import (
+    NOON,
+    ORG,
+    QUALITY,
+    a_camera,
+    a_decision,
+    a_face,
+    a_record,
+    a_template,
+    an_enrolment,
+    photo_keys,
+)
 
 from facewatch.api.deps import Deps
 from facewatch.api.server import application, serving
@@ -47,18 +59,6 @@ from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
 from facewatch.store.secrets import Vault
 from facewatch.vision.pictures import ArrayPicture, JpegPngEncoder, decode
-from tests.factories import (
-    NOON,
-    ORG,
-    QUALITY,
-    a_camera,
-    a_decision,
-    a_face,
-    a_record,
-    a_template,
-    an_enrolment,
-    photo_keys,
-)
 
 CONTRACT = Path(__file__).parents[2] / "shared/spec/rhombus-openapi.json"
 NO_PERSON = {

@@ -14,13 +14,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from factories import a_decision, a_record
 
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import CameraId, EventId, PersonId, new_id
 from facewatch.errors import HomeUnusable, SpoolFull
 from facewatch.store.records import packed, unpacked
 from facewatch.store.spool import open_spool
-from tests.factories import a_decision, a_record
 
 MIB = 1 << 20
 CAMERA = CameraId(new_id())

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from factories import NOON, ORG, a_camera
 
 from facewatch.domain.cameras import CameraState, CameraStatus, Transport
 from facewatch.domain.ids import CameraId, OrgId, new_id
@@ -15,7 +16,6 @@ from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.secrets import Vault
-from tests.factories import NOON, ORG, a_camera
 
 LOGIN = ("admin", "pä:ss@word/ß")
 

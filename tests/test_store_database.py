@@ -10,12 +10,12 @@ from pathlib import Path
 
 import asyncpg
 import pytest
+from factories import LOCATION, ORG
 
 from facewatch.errors import DatabaseUnavailable
 from facewatch.store.database import Database, Statement, open_database, statements
 from facewatch.store.embedded import embedded_postgres
 from facewatch.store.migrate import migrate, migrations
-from tests.factories import LOCATION, ORG
 
 
 @pytest.fixture

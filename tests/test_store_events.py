@@ -8,6 +8,19 @@ from pathlib import Path
 import asyncpg
 import numpy as np
 import pytest
+from factories import (
+    LOCATION,
+    NOON,
+    ORG,
+    QUALITY,
+    a_camera,
+    a_decision,
+    a_face,
+    a_record,
+    a_template,
+    an_enrolment,
+    photo_keys,
+)
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import AssignedBy, EventRecord
@@ -21,19 +34,6 @@ from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.garbage import sweep
 from facewatch.store.people import PostgresPeople
 from facewatch.store.secrets import Vault
-from tests.factories import (
-    LOCATION,
-    NOON,
-    ORG,
-    QUALITY,
-    a_camera,
-    a_decision,
-    a_face,
-    a_record,
-    a_template,
-    an_enrolment,
-    photo_keys,
-)
 
 
 @pytest.fixture

@@ -5,12 +5,12 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from factories import ORG, a_template, an_enrolment, photo_keys
 
 from facewatch.domain.ids import OrgId, PersonId, new_id
 from facewatch.errors import InvalidRequest, NotFound
 from facewatch.store.database import Database
 from facewatch.store.people import PostgresPeople
-from tests.factories import ORG, a_template, an_enrolment, photo_keys
 
 
 @pytest.fixture

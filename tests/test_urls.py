@@ -1,11 +1,11 @@
 """Addresses with passwords in them, as people write them."""
 
 import pytest
+from factories import a_camera
 
 from facewatch.domain.urls import redact, split_credentials
 from facewatch.errors import InvalidRequest
 from facewatch.stream.sources import open_source
-from tests.factories import a_camera
 
 ADDRESSES = [
     "rtsp://admin:s3/cret@10.0.0.7/main",

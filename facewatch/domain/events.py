@@ -154,3 +154,27 @@ class FaceEvent:
     assigned_by: AssignedBy | None
     selected: NamedCandidate | None
     candidates: tuple[NamedCandidate, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class EventFilter:
+    """Which visits are wanted: those that every field lets through; None lets all through.
+
+    Attributes:
+        since, until: When the visit began, to the millisecond; both inclusive.
+        locations: Locations, or sub-locations in them.
+        people, names, labels: Any of these; only named persons are found by them.
+        name_part: In the name, letter by letter; *names* are not looked at beside it.
+        has_name: Whether the visit shows somebody who has a name.
+    """
+
+    since: datetime | None = None
+    until: datetime | None = None
+    cameras: frozenset[CameraId] | None = None
+    locations: frozenset[LocationId] | None = None
+    people: frozenset[PersonId] | None = None
+    names: frozenset[str] | None = None
+    name_part: str | None = None
+    labels: frozenset[str] | None = None
+    has_template: bool | None = None
+    has_name: bool | None = None

@@ -8,7 +8,7 @@ import base64
 import hashlib
 import re
 import secrets
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import NewType
 from uuid import UUID
 
@@ -43,6 +43,16 @@ def derived_id(at: datetime, *parts: object) -> UUID:
     """The UUIDv7 that *at* and *parts* always give: a replay makes the same ids again."""
     digest = hashlib.sha256("\x1f".join(str(part) for part in parts).encode()).digest()
     return _uuid7(at, digest)
+
+
+def first_id(at: datetime) -> UUID:
+    """The smallest UUIDv7 of the millisecond of *at*: ids of a window lie between two of these.
+
+    >>> first_id(datetime(2022, 1, 1, tzinfo=UTC)) <= new_id(datetime(2022, 1, 1, tzinfo=UTC))
+    True
+    """
+    milliseconds = (at - datetime(1970, 1, 1, tzinfo=UTC)) // timedelta(milliseconds=1)
+    return UUID(int=max(milliseconds, 0) << 80)
 
 
 def to_ruuid(value: UUID) -> str:

@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -11,11 +11,12 @@ from uuid import UUID
 import asyncpg
 import numpy as np
 
-from facewatch.domain.events import AssignedBy, EventRecord, FaceEvent, NamedCandidate
+from facewatch.domain.events import AssignedBy, EventFilter, EventRecord, FaceEvent, NamedCandidate
 from facewatch.domain.faces import Quality, Template
-from facewatch.domain.ids import CameraId, EventId, FaceId, LocationId, OrgId, PersonId
+from facewatch.domain.ids import CameraId, EventId, FaceId, LocationId, OrgId, PersonId, first_id
 from facewatch.domain.people import Candidate, Decision
 from facewatch.errors import DatabaseUnavailable, NotFound, RecordRefused
+from facewatch.store import corrections
 from facewatch.store.database import Database, Row, Work
 
 log = logging.getLogger(__name__)
@@ -24,6 +25,7 @@ CHANGES = "change"
 """NOTIFY channel that rings with an org's id when its change log grew."""
 
 _TRIES = 3
+_LAST = UUID(int=2**128 - 1)
 
 
 class PostgresFaceEvents:
@@ -48,18 +50,10 @@ class PostgresFaceEvents:
             newest[record.id] = max(newest.get(record.id, record), record, key=_rank)
         await self._database.fetch("make_months", moments=list({_month(id) for id in newest}))
         models = await self._models(newest.values())
-        for tries_left in reversed(range(_TRIES)):
-            try:
-                async with self._database.transaction() as work:
-                    await _Batch(work, records, newest, models).write()
-                return
-            except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
-                raise RecordRefused(f"Postgres refuses it: {error}") from error
-            except asyncpg.DeadlockDetectedError as error:
-                if not tries_left:
-                    raise DatabaseUnavailable(
-                        f"events cannot be written: {error}", "they are tried again"
-                    ) from error
+        try:
+            await self._write(lambda work: _Batch(work, records, newest, models).write())
+        except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
+            raise RecordRefused(f"Postgres refuses it: {error}") from error
 
     async def _models(self, records: Iterable[EventRecord]) -> dict[str, int]:
         """The ids of the models of the records' templates, known from now on."""
@@ -101,8 +95,116 @@ class PostgresFaceEvents:
             )
         else:
             ids = await self._database.fetch("face_event_page", org=org, before=before, limit=limit)
+        return await self._read(org, ids)
+
+    async def find(
+        self, org: OrgId, wanted: EventFilter, limit: int, before: EventId | None = None
+    ) -> list[FaceEvent]:
+        """Newest visit first, from just after *before*; fewer than *limit* only at the end."""
+        statement, values = await self._search(org, wanted)
+        if before is not None:
+            values["before"] = min(values["before"], before)
+        found: list[FaceEvent] = []
+        while missing := limit - len(found):
+            ids = await self._database.fetch(statement, **values, limit=missing)
+            # One that is deleted between the two statements leaves a gap, which is filled.
+            found += await self._read(org, ids)
+            if len(ids) < missing:
+                break
+            values["before"] = ids[-1]["id"]
+        return found
+
+    async def assign(
+        self, org: OrgId, event: EventId, person: PersonId | None, name: str = ""
+    ) -> None:
+        """An operator says whose visit it is; no machine overwrites that.
+
+        *name* decides where *person* is none of the event's candidates; whoever it names is
+        made if nobody is called so. Without both, the visit is nobody's.
+
+        Raises:
+            NotFound: *org* has no such event, or no named person of this id.
+            InvalidRequest: *name* cannot be a name.
+        """
+
+        async def write(work: Work) -> None:
+            await corrections.assign(work, org, event, person, name)
+            await work.fetch("ring", channel=CHANGES, payload=str(org))
+
+        await self._write(write)
+
+    async def remove(self, org: OrgId, event: EventId) -> None:
+        """Gone, with its pixels and templates; a late version does not bring it back.
+
+        docs/deletion.md says what goes and what stays.
+
+        Raises:
+            NotFound: *org* has none with this id.
+        """
+
+        async def write(work: Work) -> None:
+            await corrections.remove(work, org, event)
+            await work.fetch("ring", channel=CHANGES, payload=str(org))
+
+        await self._write(write)
+
+    async def _write(self, write: Callable[[Work], Awaitable[None]]) -> None:
+        """In one transaction; again where another writer was in the way.
+
+        Two that lock rows in different orders end one of them, and a snapshot can go with one
+        visit while another that shows it is written.
+        """
+        for tries_left in reversed(range(_TRIES)):
+            try:
+                async with self._database.transaction() as work:
+                    await write(work)
+                return
+            except (asyncpg.DeadlockDetectedError, asyncpg.ForeignKeyViolationError) as error:
+                if not tries_left:
+                    raise DatabaseUnavailable(
+                        f"events cannot be written: {error}", "they are tried again"
+                    ) from error
+
+    async def _read(self, org: OrgId, ids: Sequence[Row]) -> list[FaceEvent]:
         rows = await self._database.fetch("face_events", org=org, ids=[row["id"] for row in ids])
         return [_event(row) for row in rows]
+
+    async def _search(self, org: OrgId, wanted: EventFilter) -> tuple[str, dict[str, Any]]:
+        """The statement whose index leads to what is *wanted*, and its values but the limit."""
+        people = await self._people(org, wanted)
+        values = {
+            "org": org,
+            "since": first_id(wanted.since) if wanted.since else UUID(int=0),
+            "before": _after(wanted.until) if wanted.until else _LAST,
+            "cameras": _listed(wanted.cameras),
+            "locations": _listed(wanted.locations),
+            "people": people,
+            "has_template": wanted.has_template,
+            "has_name": wanted.has_name,
+        }
+        for field in ("people", "cameras", "locations"):
+            if values[field] is not None:
+                return f"face_events_found_of_{field}", values
+        if wanted.has_template is False:
+            return "face_events_found_unembedded", values
+        return "face_events_found_named" if wanted.has_name else "face_events_found", values
+
+    async def _people(self, org: OrgId, wanted: EventFilter) -> list[UUID] | None:
+        """Whom the names, labels and ids mean today; None where anybody will do."""
+        names = wanted.names if wanted.name_part is None else None
+        if all(v is None for v in (wanted.people, names, wanted.name_part, wanted.labels)):
+            return None
+        if "\0" in (wanted.name_part or ""):
+            return []
+        rows = await self._database.fetch(
+            "people_wanted",
+            org=org,
+            people=_listed(wanted.people),
+            names=_texts(names),
+            part=wanted.name_part,
+            labels=_texts(wanted.labels),
+        )
+        return [row["id"] for row in rows]
 
 
 @dataclass(frozen=True, slots=True)
@@ -134,6 +236,9 @@ class _Batch:
     async def write(self) -> None:
         kept = await self._keepable()
         old = await self._work.fetch("events_lock", ids=sorted(self._newest))
+        # Asked behind the lock, which may have waited for somebody who was deleting.
+        for row in await self._work.fetch("events_removed", ids=list(kept)):
+            del kept[row["id"]]
         erased = {row["id"] for row in old if row["erased"]}
         put = await self._work.fetch(
             "events_put",
@@ -150,12 +255,10 @@ class _Batch:
             await self._work.fetch("ring", channel=CHANGES, payload=str(org))
 
     async def _keepable(self) -> dict[EventId, _Kept]:
-        """The newest records whose camera is ours and whose event nobody deleted."""
+        """The newest records whose camera is ours."""
         records = self._newest.values()
         rows = await self._work.fetch("event_cameras", cameras=list({r.camera for r in records}))
         cameras = {(row["id"], row["org"]): row for row in rows}
-        rows = await self._work.fetch("events_removed", ids=list(self._newest))
-        removed = {row["id"] for row in rows}
         named = {r.decision.person for r in records if r.decision and r.decision.person}
         rows = await self._work.fetch("event_people", people=sorted(named))
         people = {(row["id"], row["org"]): row for row in rows}
@@ -164,7 +267,7 @@ class _Batch:
             camera = cameras.get((record.camera, record.org))
             if camera is None:
                 log.warning("event %s is dropped: there is no camera %s", record.id, record.camera)
-            elif record.id not in removed:
+            else:
                 person = people.get((record.decision and record.decision.person, record.org))
                 kept[record.id] = _Kept(
                     record,
@@ -238,6 +341,20 @@ class _Batch:
 def spelled(template: Template) -> str:
     """As pgvector reads it, every bit kept."""
     return f"[{','.join(map(repr, template.tolist()))}]"
+
+
+def _after(moment: datetime) -> UUID:
+    """The first id that is younger than the millisecond of *moment*."""
+    return UUID(int=first_id(moment).int + (1 << 80))
+
+
+def _listed(values: Iterable[Any] | None) -> list[Any] | None:
+    return None if values is None else sorted(values)
+
+
+def _texts(values: frozenset[str] | None) -> list[str] | None:
+    """Without those that hold a NUL: no text in Postgres does."""
+    return None if values is None else sorted(value for value in values if "\0" not in value)
 
 
 def _rank(record: EventRecord) -> tuple[int, int]:

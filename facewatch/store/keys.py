@@ -52,6 +52,13 @@ class PostgresKeys:
         if await self._database.row("api_key_revoke", org=org, id=key) is None:
             raise NotFound(f"there is no key {key}", "facewatch key list shows them")
 
+    async def page_secret(self, org: OrgId) -> bytes:
+        """What signs the page keys of *org*: the same in every process."""
+        row = await self._database.row("page_secret", org=org)
+        assert row is not None
+        secret: bytes = row["page_secret"]
+        return secret
+
 
 def _hashed(secret: str) -> bytes:
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()

@@ -4,16 +4,18 @@ They mirror that document and decide nothing. Where an object is empty its key i
 document allows null for every scalar and list, and for no object.
 """
 
+import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from facewatch.domain.events import FaceEvent, NamedCandidate
 from facewatch.domain.ids import to_prefixed, to_ruuid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
 
 
 def _absent(value: object) -> bool:
@@ -44,6 +46,42 @@ def milliseconds(at: datetime) -> int:
 def share(value: float) -> float:
     """A confidence without the noise that single precision adds."""
     return round(value, 6)
+
+
+def moment(value: object) -> datetime | None:
+    """A date as clients spell it: ISO 8601, UTC where it tells no offset, or epoch milliseconds.
+
+    >>> moment("2026-07-27T15:20:00-07:00") == moment(1785190800000) == moment("1785190800000")
+    True
+    """
+    match value:
+        case None:
+            return None
+        case bool():
+            raise ValueError("must be a date")
+        case int():
+            return _EPOCH + timedelta(milliseconds=min(max(value, 0), _LATEST_MS))
+        case str() if re.fullmatch("[0-9]{9,15}", value):
+            return moment(int(value))
+        case str():
+            return _iso(value)
+        case _:
+            raise ValueError("must be a date")
+
+
+def _iso(text: str) -> datetime:
+    try:
+        at = datetime.fromisoformat(text.upper())
+        return at.replace(tzinfo=UTC) if at.tzinfo is None else at.astimezone(UTC)
+    except (ValueError, OverflowError):
+        raise ValueError("must be a date as ISO 8601 writes it, or epoch milliseconds") from None
+
+
+Moment = Annotated[
+    datetime | None,
+    PlainValidator(moment),
+    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}),
+]
 
 
 class GetFaceEventIn(Message):
@@ -139,3 +177,57 @@ class FaceEventOut(Message):
 
 class GetFaceEventOut(Message):
     face_event: FaceEventOut
+
+
+class PageRequest(Message):
+    last_evaluated_key: str | None = None
+    max_page_size: Annotated[int, Field(ge=1, le=1000)] | None = None
+
+
+class TimestampFilter(Message):
+    range_end: Moment = None
+    range_start: Moment = None
+
+
+class FaceEventSearchFilter(Message):
+    """Every field narrows; an empty list, or null, does not."""
+
+    device_uuids: list[str | None] | None = None
+    face_name_contains: str | None = None
+    face_names: list[str | None] | None = None
+    has_embedding: bool | None = None
+    has_name: bool | None = None
+    labels: list[str | None] | None = None
+    location_uuids: list[str | None] | None = None
+    person_uuids: list[str | None] | None = None
+    timestamp_filter: TimestampFilter | None = None
+
+
+class FindFaceEventsByOrgIn(Message):
+    page_request: PageRequest | None = None
+    search_filter: FaceEventSearchFilter | None = None
+
+
+class FindFaceEventsByOrgOut(Message):
+    """A page; its key is left out at the end."""
+
+    face_events: list[FaceEventOut]
+    last_evaluated_key: Annotated[str | None, OMITTED] = None
+
+
+class UpdateFaceEventIn(Message):
+    event_uuid: str | None = None
+    person_name: str | None = None
+    person_uuid: str | None = None
+
+
+class UpdateFaceEventOut(Message):
+    face_event: FaceEventOut
+
+
+class DeleteFaceEventIn(Message):
+    event_uuid: str | None = None
+
+
+class DeleteFaceEventOut(Message):
+    """Nothing is left to say."""

@@ -18,3 +18,6 @@ SELECT id, org, name, role, created_at, expires_at, revoked_at
 UPDATE api_key SET revoked_at = coalesce(revoked_at, now())
  WHERE id = :id AND org = :org
 RETURNING id;
+
+-- name: page_secret
+SELECT page_secret FROM org WHERE id = :org;

@@ -171,3 +171,158 @@ SELECT id FROM face_event
  WHERE person = :person AND org = :org AND (:before::uuid IS NULL OR id < :before)
  ORDER BY id DESC
  LIMIT :limit;
+
+-- name: face_events_found
+-- Newest first, from *since* to just before *before*; NULL filters nothing. There is a statement for
+-- each index that can lead, because Postgres plans for any values, not for these.
+SELECT e.id FROM face_event e
+ WHERE e.org = :org AND e.id >= :since AND e.id < :before
+   AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
+   AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+   AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
+   AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+   AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
+        SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+ ORDER BY e.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_named
+SELECT e.id FROM face_event e
+ WHERE e.org = :org AND e.id >= :since AND e.id < :before
+   AND e.person IS NOT NULL
+   AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
+   AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+   AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
+   AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+   AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
+        SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+ ORDER BY e.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_unembedded
+SELECT e.id FROM face_event e
+ WHERE e.org = :org AND e.id >= :since AND e.id < :before
+   AND NOT e.has_template
+   AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
+   AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+   AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
+   AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+   AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
+        SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+ ORDER BY e.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_of_people
+-- The newest of each person, merged: a rare one is found at once. Written as a range, not as
+-- "person =", because then only the person's own index has the order: where months show few people
+-- Postgres would rather walk all events. What a person, camera or location of the org leads to is of
+-- the org. The bare range of ids chooses the months.
+SELECT found.id
+  FROM person w
+ CROSS JOIN LATERAL (
+       SELECT e.id FROM face_event e
+        WHERE (e.person, e.id) >= (w.id, :since) AND (e.person, e.id) < (w.id, :before)
+          AND e.id >= :since AND e.id < :before
+          AND e.person IS NOT NULL
+          AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
+          AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+          AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+          AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
+               SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+        ORDER BY e.person DESC, e.id DESC
+        LIMIT :limit) AS found
+ WHERE w.org = :org AND w.id = ANY(:people::uuid[])
+ ORDER BY found.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_of_cameras
+SELECT found.id
+  FROM camera w
+ CROSS JOIN LATERAL (
+       SELECT e.id FROM face_event e
+        WHERE (e.camera, e.id) >= (w.id, :since) AND (e.camera, e.id) < (w.id, :before)
+          AND e.id >= :since AND e.id < :before
+          AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+          AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
+          AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+          AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
+               SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+        ORDER BY e.camera DESC, e.id DESC
+        LIMIT :limit) AS found
+ WHERE w.org = :org AND w.id = ANY(:cameras::uuid[])
+ ORDER BY found.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_of_locations
+SELECT found.id
+  FROM location w
+ CROSS JOIN LATERAL (
+       SELECT e.id FROM face_event e
+        WHERE (e.location, e.id) >= (w.id, :since) AND (e.location, e.id) < (w.id, :before)
+          AND e.id >= :since AND e.id < :before
+          AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
+          AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+          AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
+          AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+          AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
+               SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+        ORDER BY e.location DESC, e.id DESC
+        LIMIT :limit) AS found
+ WHERE w.org = :org AND w.id IN (SELECT outermost(l) FROM unnest(:locations::uuid[]) AS l)
+ ORDER BY found.id DESC
+ LIMIT :limit;
+
+-- name: face_event_lock
+SELECT asset, frame_key, thumbnail_key, look_keys
+  FROM face_event
+ WHERE id = :event AND org = :org
+   FOR UPDATE;
+
+-- name: face_event_resembles
+-- Whether the person, or somebody who was merged into them, is among the candidates.
+SELECT 1
+  FROM face_event e, jsonb_array_elements(e.decision -> 'candidates') AS c
+  JOIN person q ON q.id = (c ->> 'person')::uuid
+ WHERE e.id = :event AND coalesce(q.merged_into, q.id) = :person
+ LIMIT 1;
+
+-- name: face_event_assign
+-- An operator says whose visit it is, NULL for nobody's; the match is theirs if they resemble it.
+UPDATE face_event e
+   SET person = :person, assigned_by = 'operator', assigned_at = now(), updated_at = now(),
+       (matched_face, similarity, confidence) = (
+           SELECT (c ->> 'face')::uuid, (c ->> 'similarity')::real, (c ->> 'confidence')::real
+             FROM jsonb_array_elements(e.decision -> 'candidates') WITH ORDINALITY AS a (c, place)
+             JOIN person q ON q.id = (c ->> 'person')::uuid
+            WHERE coalesce(q.merged_into, q.id) = :person
+            ORDER BY a.place
+            LIMIT 1),
+       retention = CASE WHEN e.retention IN ('alerted', 'legal_hold') THEN e.retention
+                        WHEN :person::uuid IS NOT NULL THEN 'known'
+                        ELSE 'unknown' END
+ WHERE e.id = :event;
+
+-- name: face_event_faces_assign
+UPDATE face
+   SET person = :person, assigned_by = 'operator', assigned_at = now(), updated_at = now()
+ WHERE event = :event;
+
+-- name: face_event_remove
+WITH removed AS (
+    INSERT INTO removed_event (id, org) VALUES (:event, :org) ON CONFLICT DO NOTHING
+)
+DELETE FROM face_event WHERE id = :event;
+
+-- name: face_event_faces_detach
+-- What is left of a deleted visit in pictures that others show: faces that are nobody's.
+UPDATE face
+   SET event = NULL, person = NULL, assigned_by = NULL, assigned_at = NULL, thumbnail_key = NULL,
+       crop_key = NULL, updated_at = now()
+ WHERE event = :event
+RETURNING id;
+
+-- name: frame_keys
+-- Of a snapshot that is still shown.
+SELECT key FROM asset WHERE id = :asset
+ UNION
+SELECT frame_key FROM face_event WHERE asset = :asset;

@@ -216,3 +216,39 @@ UPDATE person
 
 -- name: person_labels_erase
 DELETE FROM person_label WHERE person = :person;
+
+-- name: people_wanted
+-- Named persons that fit; NULL filters nothing, and one who was merged stands for the other.
+SELECT p.id
+  FROM person p
+ WHERE p.org = :org AND p.merged_into IS NULL AND p.name IS NOT NULL
+   AND (:people::uuid[] IS NULL OR p.id IN (
+        SELECT coalesce(q.merged_into, q.id) FROM person q WHERE q.id = ANY(:people)))
+   AND (:names::text[] IS NULL OR p.name = ANY(:names))
+   AND (:part::text IS NULL OR strpos(p.name, :part) > 0)
+   AND (:labels::text[] IS NULL OR p.id IN (
+        SELECT l.person FROM person_label l WHERE l.org = :org AND l.label = ANY(:labels)));
+
+-- name: person_of_id
+-- A named person, or the one that they were merged into. Locked against being forgotten.
+SELECT p.id, p.name, false AS made
+  FROM person p
+ WHERE p.org = :org AND p.name IS NOT NULL AND p.merged_into IS NULL
+   AND p.id = (SELECT coalesce(q.merged_into, q.id) FROM person q WHERE q.id = :person)
+   FOR KEY SHARE OF p;
+
+-- name: person_of_name
+-- Of several the first who was made. Locked against being forgotten.
+SELECT p.id, p.name, false AS made
+  FROM person p
+ WHERE p.org = :org AND p.name = :name AND p.merged_into IS NULL
+ ORDER BY p.id
+ LIMIT 1
+   FOR KEY SHARE;
+
+-- name: names_lock
+-- One at a time may look for a name and give it to somebody new.
+SELECT id FROM org WHERE id = :org FOR NO KEY UPDATE;
+
+-- name: person_made
+INSERT INTO person (id, org, name) VALUES (:id, :org, :name) RETURNING id, name, true AS made;

@@ -1,0 +1,71 @@
+"""What an operator says about a recorded visit: whose it is, or that it is to go."""
+
+from facewatch.domain.ids import EventId, OrgId, PersonId, new_id
+from facewatch.errors import InvalidRequest, NotFound
+from facewatch.store.database import Row, Work
+
+_LONGEST_NAME = 200
+
+
+async def assign(
+    work: Work, org: OrgId, event: EventId, person: PersonId | None, name: str
+) -> None:
+    """`ports.FaceEvents.assign`, in the transaction of *work*."""
+    whose = await _meant(work, org, event, person, name.strip())
+    await _lock(work, org, event)
+    await work.fetch("face_event_assign", event=event, person=whose and whose["id"])
+    await work.fetch("face_event_faces_assign", event=event, person=whose and whose["id"])
+    if whose and whose["made"]:
+        await work.fetch("log_changes", org=org, kind="person", subjects=[whose["id"]])
+    await work.fetch("log_changes", org=org, kind="event", subjects=[event])
+
+
+async def remove(work: Work, org: OrgId, event: EventId) -> None:
+    """`ports.FaceEvents.remove`, in the transaction of *work*."""
+    gone = await _lock(work, org, event)
+    await work.fetch("face_event_remove", org=org, event=event)
+    await work.fetch("superseded_assets_delete", assets=[gone["asset"]])
+    left = await work.fetch("face_event_faces_detach", event=event)
+    await work.fetch("templates_delete", faces=[face["id"] for face in left])
+    shown = {row["key"] for row in await work.fetch("frame_keys", asset=gone["asset"])}
+    keys = {gone["frame_key"], gone["thumbnail_key"], *gone["look_keys"]} - shown
+    await work.fetch("garbage_add", keys=sorted(keys), orgs=[org] * len(keys))
+    await work.fetch("log_changes", org=org, kind="event_removed", subjects=[event])
+
+
+async def _lock(work: Work, org: OrgId, event: EventId) -> Row:
+    row = await work.row("face_event_lock", org=org, event=event)
+    if row is None:
+        raise NotFound(f"there is no face event {event}")
+    return row
+
+
+async def _meant(
+    work: Work, org: OrgId, event: EventId, person: PersonId | None, name: str
+) -> Row | None:
+    """Whom an operator means. Persons are locked before events, as everywhere."""
+    if person is None:
+        return await _called(work, org, name) if name else None
+    known = await work.row("person_of_id", org=org, person=person)
+    if known is None:
+        raise NotFound(f"there is no person {person}")
+    if name in ("", known["name"]):
+        return known
+    if await work.row("face_event_resembles", event=event, person=known["id"]):
+        return known
+    return await _called(work, org, name)
+
+
+async def _called(work: Work, org: OrgId, name: str) -> Row:
+    """The person of this name, who is made if there is none."""
+    if "\0" in name or len(name) > _LONGEST_NAME:
+        raise InvalidRequest(
+            f"a person's name has at most {_LONGEST_NAME} characters and no NUL", "shorten it"
+        )
+    if known := await work.row("person_of_name", org=org, name=name):
+        return known
+    await work.fetch("names_lock", org=org)
+    known = await work.row("person_of_name", org=org, name=name)
+    made = known or await work.row("person_made", id=new_id(), org=org, name=name)
+    assert made is not None
+    return made
