@@ -33,7 +33,7 @@ test: .venv/installed-$(EXTRA)-test ## run the tests; ARGS go to pytest
 	@for script in tests/oracle/make_*.sh; do \
 		echo "oracle: $$script"; PYTHON=$(CURDIR)/$(BIN)/python bash $$script; \
 	done
-	@env -u FACEWATCH_HOME $(BIN)/python -m pytest $(ARGS)
+	@env -u FACEWATCH_HOME $(BIN)/python -m pytest -n auto --maxprocesses 8 --dist loadfile $(ARGS)
 
 check: .venv/installed-$(EXTRA)-test ## formatting, lint, types and floors
 	@$(BIN)/ruff format --check .

@@ -155,7 +155,7 @@ WRITER = """
 import asyncio, sys
 from pathlib import Path
 from facewatch.store.spool import open_spool
-from tests.test_spool import CAMERA, PICTURES, a_record
+from test_spool import CAMERA, PICTURES, a_record
 
 async def write():
     async with open_spool(Path(sys.argv[1]), 1 << 30) as spool:
@@ -173,7 +173,7 @@ asyncio.run(write())
 async def test_kill_9_loses_nothing_that_was_acknowledged(tmp_path: Path) -> None:
     writer = await asyncio.create_subprocess_exec(
         sys.executable, "-c", WRITER, str(tmp_path),
-        stdout=subprocess.PIPE, cwd=Path(__file__).parents[1],
+        stdout=subprocess.PIPE, cwd=Path(__file__).parent,
     )  # fmt: skip
     assert writer.stdout is not None
     async with asyncio.timeout(60):
