@@ -23,17 +23,6 @@ class AssignedBy(StrEnum):
     """The face is an enrolled one."""
 
 
-class AssetKind(StrEnum):
-    """What an asset is a picture of."""
-
-    SNAPSHOT = "snapshot"
-    """One whole frame of a camera."""
-    CLIP = "clip"
-    """An ingested video."""
-    PHOTO = "photo"
-    """An enrolment photo."""
-
-
 class TimeSource(StrEnum):
     """Where an event's times come from."""
 
