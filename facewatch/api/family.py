@@ -1,7 +1,8 @@
 """A family of doors: operations that share one style of key, answer and error.
 
 A new operation is one wire model, one handler and one line in its module's ``ROUTES``; who may
-call it, how it fails and how it is counted is settled here and in `server` for all of them.
+call it, how it fails, how it is counted and how it is described to programs is settled here and
+in `server` for all of them.
 """
 
 import re
@@ -11,6 +12,7 @@ from enum import StrEnum
 from typing import TypeAlias
 
 from aiohttp import web
+from pydantic import BaseModel, ValidationError
 
 from facewatch.api.deps import Deps
 from facewatch.errors import InvalidRequest
@@ -55,17 +57,40 @@ async def body_of(request: web.Request) -> bytes:
         raise InvalidRequest(f"the body cannot be read: {error}", "send it again") from error
 
 
+def refused(error: ValidationError) -> InvalidRequest:
+    """What is wrong with a message, and where; nothing of the message itself."""
+    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
+    where = ".".join(map(str, first["loc"]))
+    return InvalidRequest(f"{where}: {first['msg']}" if where else first["msg"])
+
+
 Answer: TypeAlias = Callable[[Deps, ApiKey, web.Request], Awaitable[web.StreamResponse]]
+
+
+class Files:
+    """What a route takes that is sent files, as ``multipart/form-data``."""
 
 
 @dataclass(frozen=True, slots=True)
 class Route:
-    """One operation behind a key."""
+    """One operation behind a key.
+
+    Attributes:
+        path: As aiohttp takes it: ``/api/v1/cameras/{camera}``.
+        about: What it does, for whoever reads the API's description.
+        takes: What its body holds; None where it has none.
+        query: The parameters of its path and query; fields that the path names are the path's.
+        gives: What its 200 holds: JSON of a model, or bytes of a media type.
+    """
 
     method: str
     path: str
     answer: Answer
     needs: Role
+    about: str
+    takes: type[BaseModel] | type[Files] | None = None
+    query: type[BaseModel] | None = None
+    gives: type[BaseModel] | str = "application/octet-stream"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,9 +1,11 @@
 """The pixels behind ``imageS3Key`` and ``thumbnailS3Key``."""
 
 import hashlib
+from inspect import getdoc
 from pathlib import PurePosixPath
 
 from aiohttp import web
+from pydantic import BaseModel, Field
 
 from facewatch import errors
 from facewatch.api.deps import Deps
@@ -15,13 +17,19 @@ from facewatch.ports import ApiKey
 _TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 
 
+class PictureIn(BaseModel):
+    """Which picture: ``s3ObjectKey`` is the ``imageS3Key`` or ``thumbnailS3Key`` of an event."""
+
+    s3_object_key: str = Field("", alias="s3ObjectKey")
+
+
 async def get_picture(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
     """The object of ``s3ObjectKey``; one of another org is not there.
 
     A client may keep it but asks each time whether it may still show it: pixels can be erased
     and keys revoked.
     """
-    key = request.query.get("s3ObjectKey", "")
+    key = PictureIn.model_validate(request.query).s3_object_key
     if org_of(key) != caller.org:
         raise errors.NotFound("there is no picture with this key")
     body = await deps.blobs.get(key)
@@ -49,7 +57,14 @@ def _failure(request: web.Request, error: Exception) -> web.Response:
 FAMILY = Family(
     name="media",
     prefix="/media/",
-    routes=[Route("GET", "/media/faces", get_picture, Role.VIEWER)],
+    routes=[
+        Route(
+            *("GET", "/media/faces", get_picture, Role.VIEWER),
+            about=getdoc(get_picture) or "",
+            query=PictureIn,
+            gives="image/*",
+        )
+    ],
     credential=operation.credential,
     failure=_failure,
 )

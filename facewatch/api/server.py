@@ -8,13 +8,13 @@ from time import perf_counter
 from aiohttp import web
 
 from facewatch import errors
-from facewatch.api import media, ops, rhombus, trace
+from facewatch.api import house, media, ops, rhombus, trace
 from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Family, Route, may
 from facewatch.api.trace import log
 from facewatch.domain.ids import KeyId
 
-FAMILIES = (rhombus.FAMILY, media.FAMILY)
+FAMILIES = (rhombus.FAMILY, media.FAMILY, house.FAMILY)
 
 _LARGEST_BODY_BYTES = 1 << 20
 _DRAIN_S = 10.0

@@ -1,14 +1,15 @@
 """What every operation of the Rhombus family shares: its key, its messages, its errors."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from typing import TypeVar
+from inspect import getdoc
+from typing import TypeVar, get_type_hints
 
 from aiohttp import web
 from pydantic import ValidationError
 
 from facewatch import errors
 from facewatch.api.deps import DEPS, Deps
-from facewatch.api.family import Role, Route, body_of, origin
+from facewatch.api.family import Role, Route, body_of, origin, refused
 from facewatch.api.rhombus.wire import Message, milliseconds
 from facewatch.ports import ApiKey
 
@@ -29,11 +30,16 @@ def operation(
         try:
             parsed = message.model_validate_json(await body_of(request))
         except ValidationError as error:
-            raise errors.InvalidRequest(_first(error)) from None
+            raise refused(error) from None
         result = await handler(deps, caller, parsed)
         return _json(200, result.model_dump_json(by_alias=True))
 
-    return Route("POST", path, answer, needs)
+    return Route(
+        *("POST", path, answer, needs),
+        about=getdoc(handler) or "",
+        takes=message,
+        gives=get_type_hints(handler)["return"],
+    )
 
 
 def credential(request: web.Request) -> str:
@@ -104,10 +110,3 @@ def _challenge(request: web.Request) -> dict[str, str]:
 
 def _json(status: int, text: str, headers: Mapping[str, str] | None = None) -> web.Response:
     return web.Response(status=status, text=text, content_type="application/json", headers=headers)
-
-
-def _first(error: ValidationError) -> str:
-    """What is wrong with a message, and where; nothing of the message itself."""
-    first = error.errors(include_url=False, include_input=False, include_context=False)[0]
-    where = ".".join(map(str, first["loc"]))
-    return f"{where}: {first['msg']}" if where else first["msg"]

@@ -1,0 +1,13 @@
+"""What neither contract has: /api/v1, in plain REST with snake_case and RFC 9457 problems."""
+
+from facewatch.api.family import Family
+from facewatch.api.house import org
+from facewatch.api.house.resource import credential, failure
+
+FAMILY = Family(
+    name="house",
+    prefix="/api/v1/",
+    routes=[*org.ROUTES],
+    credential=credential,
+    failure=failure,
+)

@@ -1,0 +1,133 @@
+"""What every operation of the house family shares: its key, its fields, its problems."""
+
+import json
+import re
+from collections.abc import Awaitable, Callable, Mapping
+from inspect import getdoc
+from typing import Any, TypeVar, get_type_hints
+
+from aiohttp import web
+from pydantic import ValidationError
+
+from facewatch import errors
+from facewatch.api.deps import Deps
+from facewatch.api.family import Role, Route, body_of, origin, refused
+from facewatch.api.house.wire import Shape
+from facewatch.ports import ApiKey
+
+In = TypeVar("In", bound=Shape)
+
+_IN_PATH = re.compile(r"{(\w+)}")
+_BODILESS = frozenset({"GET", "DELETE"})
+
+
+def resource(
+    method: str,
+    path: str,
+    handler: Callable[[Deps, ApiKey, In], Awaitable[Shape]],
+    needs: Role = Role.VIEWER,
+) -> Route:
+    """*method* *path*: what was asked comes in, the handler's shape goes out.
+
+    What is asked is one shape: fields that the path names come from there, the others from the
+    query of a GET or DELETE, and from the JSON body of anything else.
+    """
+    hints = get_type_hints(handler)
+    asked: type[In] = next(hint for name, hint in hints.items() if name not in _OURS)
+    named = set(_IN_PATH.findall(path))
+
+    async def answer(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
+        given = request.query if method in _BODILESS else await _body(request)
+        if taken := named & given.keys():
+            raise errors.InvalidRequest(f"{min(taken)} stands in the path", "send it there only")
+        try:
+            message = asked.model_validate({**given, **request.match_info})
+        except ValidationError as error:
+            raise refused(error) from None
+        result = await handler(deps, caller, message)
+        return web.Response(text=result.model_dump_json(), content_type="application/json")
+
+    return Route(
+        *(method, path, answer, needs),
+        about=getdoc(handler) or "",
+        takes=None if method in _BODILESS or named >= asked.model_fields.keys() else asked,
+        query=asked if method in _BODILESS or named else None,
+        gives=hints["return"],
+    )
+
+
+_OURS = frozenset({"deps", "caller", "return"})
+
+
+async def _body(request: web.Request) -> Mapping[str, Any]:
+    try:
+        body = json.loads(await body_of(request) or "{}")
+    except (ValueError, RecursionError) as error:
+        raise errors.InvalidRequest(f"the body is not JSON: {error}", "send an object") from None
+    if not isinstance(body, dict):
+        raise errors.InvalidRequest("the body is no JSON object", "send an object")
+    return body
+
+
+def credential(request: web.Request) -> str:
+    """The secret in ``x-auth-apikey``, or in ``Authorization: Bearer``.
+
+    Raises:
+        Unauthenticated: neither is there.
+        Forbidden: no key of ours is spelled so.
+    """
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    bearer = token.strip() if scheme.lower() == "bearer" else ""
+    secret = request.headers.get("x-auth-apikey") or bearer
+    if not secret:
+        raise errors.Unauthenticated(
+            "no API key was shown", "send it as x-auth-apikey, or as Authorization: Bearer"
+        )
+    if not secret.isascii():
+        raise errors.Forbidden("the API key holds characters that no key has")
+    return secret
+
+
+def failure(request: web.Request, error: Exception) -> web.Response:
+    """How this family says no: a problem as RFC 9457 writes it."""
+    match error:
+        case errors.Unauthenticated():
+            return _problem(401, "Unauthorized", str(error), _challenge(request))
+        case errors.Forbidden():
+            return _problem(403, "Forbidden", str(error))
+        case errors.InvalidRequest():
+            return _problem(400, "Bad Request", str(error))
+        case errors.NotFound():
+            return _problem(404, "Not Found", str(error))
+        case errors.AlreadyExists():
+            return _problem(409, "Conflict", str(error))
+        case errors.StoreTrouble():
+            again = {"Retry-After": "1"}
+            return _problem(503, "Service Unavailable", "a store is down; try again", again)
+        case errors.FacewatchError():
+            return _problem(422, "Unprocessable Content", str(error))
+        case web.HTTPMethodNotAllowed():
+            allowed = ", ".join(sorted(error.allowed_methods))
+            said = f"{request.method} is not allowed here; use {allowed}"
+            return _problem(405, error.reason, said, {"Allow": allowed})
+        case web.HTTPException():
+            return _problem(error.status, error.reason, error.text or error.reason)
+        case _:
+            said = "unexpected; the log knows the X-Request-Id"
+            return _problem(500, "Internal Server Error", said)
+
+
+def _problem(
+    status: int, title: str, detail: str, headers: Mapping[str, str] | None = None
+) -> web.Response:
+    return web.json_response(
+        {"title": title, "status": status, "detail": detail},
+        status=status,
+        headers=headers,
+        content_type="application/problem+json",
+    )
+
+
+def _challenge(request: web.Request) -> dict[str, str]:
+    where = f"{origin(request)}/.well-known/oauth-protected-resource"
+    return {"WWW-Authenticate": f'Bearer resource_metadata="{where}"'}
