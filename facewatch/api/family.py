@@ -80,7 +80,8 @@ class Route:
         about: What it does, for whoever reads the API's description.
         takes: What its body holds; None where it has none.
         query: The parameters of its path and query; fields that the path names are the path's.
-        gives: What its 200 holds: JSON of a model, or bytes of a media type.
+        gives: What its answer holds: JSON of a model, or bytes of a media type; None with 204.
+        status: Of the answer when all is well: 200, 201 with a Location, or 204.
     """
 
     method: str
@@ -90,7 +91,8 @@ class Route:
     about: str
     takes: type[BaseModel] | type[Files] | None = None
     query: type[BaseModel] | None = None
-    gives: type[BaseModel] | str = "application/octet-stream"
+    gives: type[BaseModel] | str | None = "application/octet-stream"
+    status: int = 200
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,9 @@
 
 import json
 import re
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Collection, Mapping
 from inspect import getdoc
-from typing import Any, TypeVar, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from aiohttp import web
 from pydantic import ValidationError
@@ -12,7 +12,8 @@ from pydantic import ValidationError
 from facewatch import errors
 from facewatch.api.deps import Deps
 from facewatch.api.family import Role, Route, body_of, origin, refused
-from facewatch.api.house.wire import Shape
+from facewatch.api.house.wire import Shape, Thing
+from facewatch.domain.ids import to_ruuid
 from facewatch.ports import ApiKey
 
 In = TypeVar("In", bound=Shape)
@@ -24,42 +25,78 @@ _BODILESS = frozenset({"GET", "DELETE"})
 def resource(
     method: str,
     path: str,
-    handler: Callable[[Deps, ApiKey, In], Awaitable[Shape]],
+    handler: Callable[[Deps, ApiKey, In], Awaitable[Shape | None]],
     needs: Role = Role.VIEWER,
+    status: int = 200,
 ) -> Route:
     """*method* *path*: what was asked comes in, the handler's shape goes out.
 
     What is asked is one shape: fields that the path names come from there, the others from the
-    query of a GET or DELETE, and from the JSON body of anything else.
+    query of a GET or DELETE (a list's field may stand there several times), and from the JSON
+    body of anything else, where a number is no string. With *status* 201 the answer says where
+    the new thing is; a handler that gives nothing answers 204.
     """
     hints = get_type_hints(handler)
     asked: type[In] = next(hint for name, hint in hints.items() if name not in _OURS)
+    gives = None if hints["return"] is type(None) else hints["return"]
     named = set(_IN_PATH.findall(path))
+    lists = {name for name, field in asked.model_fields.items() if _is_list(field.annotation)}
 
     async def answer(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
-        given = request.query if method in _BODILESS else await _body(request)
+        bodiless = method in _BODILESS
+        given = _query(request, lists) if bodiless else await _body(request)
         if taken := named & given.keys():
             raise errors.InvalidRequest(f"{min(taken)} stands in the path", "send it there only")
-        try:
-            message = asked.model_validate({**given, **request.match_info})
-        except ValidationError as error:
-            raise refused(error) from None
+        message = _read(asked, {**given, **request.match_info}, strict=not bodiless)
         result = await handler(deps, caller, message)
-        return web.Response(text=result.model_dump_json(), content_type="application/json")
+        if result is None:
+            return web.Response(status=204)
+        response = web.Response(
+            status=status, text=result.model_dump_json(), content_type="application/json"
+        )
+        if status == 201 and isinstance(result, Thing):
+            response.headers["Location"] = f"{request.path}/{to_ruuid(result.id)}"
+        return response
 
     return Route(
         *(method, path, answer, needs),
         about=getdoc(handler) or "",
         takes=None if method in _BODILESS or named >= asked.model_fields.keys() else asked,
         query=asked if method in _BODILESS or named else None,
-        gives=hints["return"],
+        gives=gives,
+        status=204 if gives is None else status,
     )
 
 
 _OURS = frozenset({"deps", "caller", "return"})
 
 
+def _is_list(annotation: Any) -> bool:
+    return get_origin(annotation) is list or any(map(_is_list, get_args(annotation)))
+
+
+def _read(asked: type[In], given: Mapping[str, Any], *, strict: bool) -> In:
+    try:
+        if strict:
+            return asked.model_validate_json(json.dumps(given), strict=True)
+        return asked.model_validate(given)
+    except ValidationError as error:
+        raise refused(error) from None
+
+
+def _query(request: web.Request, lists: Collection[str]) -> Mapping[str, Any]:
+    given: dict[str, Any] = {}
+    for name in request.query:
+        values = request.query.getall(name)
+        if len(values) > 1 and name not in lists:
+            raise errors.InvalidRequest(f"{name} stands there {len(values)} times", "send one")
+        given[name] = values if name in lists else values[0]
+    return given
+
+
 async def _body(request: web.Request) -> Mapping[str, Any]:
+    if request.query:
+        raise errors.InvalidRequest("nothing is asked in this query", "send it in the body")
     try:
         body = json.loads(await body_of(request) or "{}")
     except (ValueError, RecursionError) as error:
@@ -110,6 +147,10 @@ def failure(request: web.Request, error: Exception) -> web.Response:
             allowed = ", ".join(sorted(error.allowed_methods))
             said = f"{request.method} is not allowed here; use {allowed}"
             return _problem(405, error.reason, said, {"Allow": allowed})
+        case web.HTTPRequestEntityTooLarge():
+            return _problem(413, error.reason, "the body is too large; send less")
+        case web.HTTPNotFound():
+            return _problem(404, error.reason, "there is nothing at this path")
         case web.HTTPException():
             return _problem(error.status, error.reason, error.text or error.reason)
         case _:

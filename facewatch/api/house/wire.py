@@ -1,11 +1,23 @@
 """How the house family spells things: snake_case, RUUIDs, times in ISO 8601."""
 
-from typing import Annotated
+from collections.abc import Sequence
+from typing import Annotated, Generic, Self, TypeVar
 from uuid import UUID
 
-from pydantic import BaseModel, ConfigDict, PlainSerializer, PlainValidator, WithJsonSchema
+from pydantic import (
+    AfterValidator,
+    AwareDatetime,
+    BaseModel,
+    ConfigDict,
+    Field,
+    PlainSerializer,
+    PlainValidator,
+    WithJsonSchema,
+)
 
 from facewatch.domain.ids import from_ruuid, to_ruuid
+from facewatch.errors import UnusableValue
+from facewatch.people.words import MOST_CHARACTERS, as_kept
 
 
 class Shape(BaseModel):
@@ -29,3 +41,50 @@ Id = Annotated[
     WithJsonSchema({"type": "string", "format": "RUUID", "pattern": "^[A-Za-z0-9_-]{22}$"}),
 ]
 """A UUID in the spelling that the Rhombus contract has too: an id read there works here."""
+
+
+def _name(text: str) -> str:
+    try:
+        return as_kept(text, "it")
+    except UnusableValue as error:
+        raise ValueError(str(error)) from None
+
+
+Name = Annotated[
+    str,
+    Field(min_length=1, max_length=MOST_CHARACTERS, json_schema_extra={"pattern": r"\S"}),
+    AfterValidator(_name),
+]
+"""What something is called: kept without space around it, composed (NFC)."""
+
+Time = AwareDatetime
+"""ISO 8601 with an offset."""
+
+
+class Thing(Shape):
+    """Something that has an id."""
+
+    id: Id
+
+
+class PageIn(Shape):
+    """Which part of a list: after *cursor*, which is the one of the page before."""
+
+    cursor: Id | None = None
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+Item = TypeVar("Item", bound=Thing)
+
+
+class Page(Shape, Generic[Item]):
+    """A part of a list; *cursor* leads to what comes after it, and is null at the end."""
+
+    items: list[Item]
+    cursor: Id | None
+
+    @classmethod
+    def of(cls, found: Sequence[Item], limit: int) -> Self:
+        """The first *limit* of *found*; one more than that means that the list goes on."""
+        more = len(found) > limit
+        return cls(items=list(found[:limit]), cursor=found[limit - 1].id if more else None)
