@@ -14,6 +14,7 @@ from facewatch.gallery.exact import ExactGallery
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.enrol import Enroller
 from facewatch.people.gallery import refresh, refresh_threshold
+from facewatch.pipeline.visit import Visiting
 from facewatch.settings import Settings
 from facewatch.vision.engine import FaceEngine, open_engine
 from facewatch.vision.pictures import JpegPngEncoder, decode
@@ -41,7 +42,6 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
     Raises:
         ModelTrouble: a model's file is not there, is another one, or cannot be run.
     """
-    rule = settings.recognition
     with (
         ThreadPoolExecutor(1, "engine") as thread,
         ThreadPoolExecutor(2, "worker") as workers,
@@ -59,7 +59,7 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
                 gallery,
                 engine.calibration,
                 engine.model_digest,
-                Rule(rule.threshold, rule.margin, rule.least_quality),
+                rule_of(settings),
                 thresholds,
             ),
             encoder=JpegPngEncoder(),
@@ -101,6 +101,17 @@ def model_threads(settings: Settings) -> int:
 def providers(settings: Settings) -> tuple[str, ...]:
     """What runs the models: as the settings say, else the best that is installed."""
     return settings.models.providers or (best_provider(),)
+
+
+def rule_of(settings: Settings) -> Rule:
+    """What it takes to be named, as the settings say."""
+    rule = settings.recognition
+    return Rule(rule.threshold, rule.margin, rule.least_quality)
+
+
+def visiting_of(settings: Settings) -> Visiting:
+    """What makes a visit, as the settings say."""
+    return Visiting(gap_s=settings.recognition.visit_gap_s)
 
 
 def enroller_of(stores: Stores, recognition: Recognition) -> Enroller:

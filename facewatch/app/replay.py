@@ -6,7 +6,7 @@ from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
-from facewatch.app.recognition import Recognition
+from facewatch.app.recognition import Recognition, visiting_of
 from facewatch.app.recording import VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
 from facewatch.domain.cameras import Camera
@@ -16,7 +16,7 @@ from facewatch.flow.channel import Channel
 from facewatch.pipeline.ingest import ingest
 from facewatch.pipeline.recognise import Recogniser
 from facewatch.pipeline.record import deliver, record
-from facewatch.pipeline.visit import Visit, Visiting, Visitors
+from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports import Frame
 from facewatch.settings import Settings
 from facewatch.store.spool import open_spool
@@ -59,7 +59,7 @@ async def replay_video(
     rule = settings.recognition
     recogniser = Recogniser(
         recognition.engine,
-        lambda _: Visitors(camera.id, event_id, visiting=Visiting(gap_s=rule.visit_gap_s)),
+        lambda _: Visitors(camera.id, event_id, visiting=visiting_of(settings)),
         recognition.metrics,
     )
     source = FileSource(camera.id, video, looks_per_s=rule.looks_per_s, start=start)

@@ -15,7 +15,7 @@ from typing import TypeVar
 from facewatch.api.deps import Deps, Probe
 from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
-from facewatch.app.recognition import Recognition
+from facewatch.app.recognition import Recognition, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
 from facewatch.domain.cameras import Camera
@@ -33,7 +33,7 @@ from facewatch.people.sighting import Copier
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
 from facewatch.pipeline.record import deliver, record
-from facewatch.pipeline.visit import Visit, Visiting, Visitors
+from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports import (
     Frame,
     Source,
@@ -132,7 +132,7 @@ async def run_service(
 
 
 def _live_visitors(settings: Settings) -> Callable[[CameraId], Visitors]:
-    visiting = Visiting(gap_s=settings.recognition.visit_gap_s)
+    visiting = visiting_of(settings)
     return lambda camera: Visitors(
         camera, lambda at, _number: EventId(new_id(at)), visiting=visiting
     )

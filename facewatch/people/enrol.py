@@ -8,7 +8,7 @@ from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from facewatch.domain.faces import Detection, Quality
+from facewatch.domain.faces import Detection, Pixels, Quality
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id
 from facewatch.domain.keys import photo_prefix
 from facewatch.domain.people import Matchmaker
@@ -121,10 +121,7 @@ class Enroller:
 
     def _look_at(self, name: str, photo: bytes) -> Enrolment:
         picture = self.decode(photo, name)
-        detection = self._only_face(name, self.engine.detect([picture])[0])
-        crop = self.engine.align(picture, detection.landmarks)
-        quality = self.engine.quality(detection, crop)
-        self.gate.refuse_poor(name, detection.box.width, quality)
+        detection, crop, quality = fit_face(self.engine, self.gate, picture, name)
         thumbnail, _ = picture.cut(detection.box.grown(0.3))
         return Enrolment(
             face=FaceId(new_id()),
@@ -142,16 +139,27 @@ class Enroller:
             model=self.engine.model,
         )
 
-    def _only_face(self, name: str, found: list[Detection]) -> Detection:
-        if not found:
-            raise NoFace(f"{name}: no face found", "use a photo that shows the face from the front")
-        found = sorted(found, key=lambda it: it.box.width, reverse=True)
-        rivals = [it for it in found[1:] if it.box.width > self.gate.ghost * found[0].box.width]
-        if rivals:
-            raise SeveralFaces(
-                f"{name}: {len(rivals) + 1} faces found", "cut the photo down to one person"
-            )
-        return found[0]
+
+def fit_face(
+    engine: Engine, gate: Gate, picture: Picture, name: str
+) -> tuple[Detection, Pixels, Quality]:
+    """The one face of the photo called *name*, aligned and judged. Blocks; engine's thread.
+
+    Raises:
+        NoFace, SeveralFaces, PoorFace: why the photo cannot be used.
+    """
+    found = sorted(engine.detect([picture])[0], key=lambda it: it.box.width, reverse=True)
+    if not found:
+        raise NoFace(f"{name}: no face found", "use a photo that shows the face from the front")
+    rivals = [it for it in found[1:] if it.box.width > gate.ghost * found[0].box.width]
+    if rivals:
+        raise SeveralFaces(
+            f"{name}: {len(rivals) + 1} faces found", "cut the photo down to one person"
+        )
+    crop = engine.align(picture, found[0].landmarks)
+    quality = engine.quality(found[0], crop)
+    gate.refuse_poor(name, found[0].box.width, quality)
+    return found[0], crop, quality
 
 
 def _as_kept(name: str) -> str:

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace
 from facewatch.domain.faces import THUMBNAIL_MARGIN, Pixels
-from facewatch.domain.ids import AssetId, CameraId, EventId, FaceId, derived_id
+from facewatch.domain.ids import AssetId, CameraId, EventId, FaceId, OrgId, derived_id
 from facewatch.domain.keys import event_prefix
 from facewatch.domain.people import Decision
 from facewatch.errors import RecordRefused, StoreTrouble
@@ -105,15 +105,18 @@ def _says_more(before: _Written, visit: Visit, decision: Decision | None) -> boo
 
 
 async def _decide(visit: Visit, recorder: Recorder) -> Decision | None:
-    if visit.template is None:
-        return None
     org = recorder.camera_of(visit.camera).org
-    best = max(look.quality.overall for look in visit.best_looks if look.template is not None)
     loop = asyncio.get_running_loop()
     with recorder.metrics.timed(Stage.MATCH):
-        return await loop.run_in_executor(
-            recorder.workers, recorder.decider.decide, org, visit.template, best
-        )
+        return await loop.run_in_executor(recorder.workers, decided, visit, recorder.decider, org)
+
+
+def decided(visit: Visit, decider: Decider, org: OrgId) -> Decision | None:
+    """Who *visit* is, as far as it goes; None while no look was fit to compare. Blocks."""
+    if visit.template is None:
+        return None
+    best = max(look.quality.overall for look in visit.best_looks if look.template is not None)
+    return decider.decide(org, visit.template, best)
 
 
 async def _version(
