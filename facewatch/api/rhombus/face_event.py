@@ -1,17 +1,10 @@
 """/api/faceRecognition/faceEvent."""
 
-import json
-import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import suppress
-from dataclasses import asdict, replace
-from datetime import timedelta
-from typing import TypeVar
-from uuid import UUID
+from functools import partial
 
 from facewatch.api.deps import Deps
 from facewatch.api.family import Role
-from facewatch.api.rhombus import paging
+from facewatch.api.rhombus import lists
 from facewatch.api.rhombus.operation import operation
 from facewatch.api.rhombus.wire import (
     DeleteFaceEventIn,
@@ -22,24 +15,12 @@ from facewatch.api.rhombus.wire import (
     FindFaceEventsByOrgOut,
     GetFaceEventIn,
     GetFaceEventOut,
-    PageRequest,
-    TimestampFilter,
     UpdateFaceEventIn,
     UpdateFaceEventOut,
-    milliseconds,
-    moment,
 )
-from facewatch.domain.events import EventFilter
-from facewatch.domain.ids import CameraId, EventId, LocationId, PersonId, from_ruuid
+from facewatch.domain.ids import EventId, PersonId, from_ruuid
 from facewatch.errors import NotFound
 from facewatch.ports import ApiKey
-
-_DEFAULT_WINDOW = timedelta(days=7)
-_DEFAULT_PAGE = 100
-_SHORTEST_PART = 3
-_FACET = re.compile(r"\.v[0-9]+\Z")
-
-Id = TypeVar("Id", bound=UUID)
 
 
 async def get_face_event(deps: Deps, caller: ApiKey, message: GetFaceEventIn) -> GetFaceEventOut:
@@ -57,26 +38,19 @@ async def find_face_events_by_org(
     deps: Deps, caller: ApiKey, message: FindFaceEventsByOrgIn
 ) -> FindFaceEventsByOrgOut:
     """Newest first; pages neither skip, repeat nor end early while new events arrive."""
-    page = message.page_request or PageRequest()
-    size = page.max_page_size or _DEFAULT_PAGE
-    wanted = _wanted(message.search_filter or FaceEventSearchFilter())
-    question = _question(wanted)
-    before = None
-    since = wanted.since
-    if page.last_evaluated_key:
-        secret = await deps.keys.page_secret(caller.org)
-        last, since_ms = paging.opened(secret, question, page.last_evaluated_key)
-        before, since = EventId(last), moment(since_ms)
-    elif wanted.since is None and wanted.until is None:
-        since = deps.clock() - _DEFAULT_WINDOW
-    # One more than asked for tells whether this page is the last.
-    events = await deps.events.find(caller.org, replace(wanted, since=since), size + 1, before)
-    answer = FindFaceEventsByOrgOut(face_events=[FaceEventOut.of(event) for event in events[:size]])
-    if len(events) <= size:
-        return answer
-    secret = await deps.keys.page_secret(caller.org)
-    key = paging.sealed(secret, question, events[size - 1].id, milliseconds(since) if since else 0)
-    return answer.model_copy(update={"last_evaluated_key": key})
+    asked = lists.wanted(message.search_filter or FaceEventSearchFilter())
+    events, key = await lists.page(
+        deps,
+        caller.org,
+        message.page_request,
+        lists.question(asked),
+        lists.lately(asked, deps.clock()),
+        partial(deps.events.find, caller.org),
+        lambda event: event.id,
+    )
+    return FindFaceEventsByOrgOut(
+        face_events=[FaceEventOut.of(event) for event in events], last_evaluated_key=key
+    )
 
 
 async def update_face_event(
@@ -105,52 +79,6 @@ async def delete_face_event(
     except (ValueError, NotFound):
         raise NotFound("there is no face event with this eventUuid", "check the id") from None
     return DeleteFaceEventOut()
-
-
-def _wanted(asked: FaceEventSearchFilter) -> EventFilter:
-    """What is asked for, in the house's words."""
-    window = asked.timestamp_filter or TimestampFilter()
-    part = (asked.face_name_contains or "").strip()
-    return EventFilter(
-        since=window.range_start,
-        until=window.range_end,
-        cameras=_ids(CameraId, [id and _FACET.sub("", id) for id in asked.device_uuids or ()]),
-        locations=_ids(LocationId, asked.location_uuids),
-        people=_ids(PersonId, asked.person_uuids),
-        names=_given(asked.face_names),
-        name_part=part if len(part) >= _SHORTEST_PART else None,
-        labels=_given(asked.labels),
-        has_template=asked.has_embedding,
-        has_name=asked.has_name,
-    )
-
-
-def _given(texts: Sequence[str | None] | None) -> frozenset[str] | None:
-    """None for a list that is empty, which filters nothing."""
-    return frozenset(text for text in texts or () if text is not None) or None
-
-
-def _ids(kind: Callable[[UUID], Id], texts: Sequence[str | None] | None) -> frozenset[Id] | None:
-    """What spells no UUID is the id of nothing; a list of such finds nothing."""
-    given = _given(texts)
-    return None if given is None else frozenset(map(kind, _spelled(given)))
-
-
-def _spelled(texts: Iterable[str]) -> Iterator[UUID]:
-    for text in texts:
-        with suppress(ValueError):
-            yield from_ruuid(text)
-
-
-def _question(wanted: EventFilter) -> str:
-    """*wanted* as text: the same for the same filter, in whatever order its lists come."""
-    return json.dumps({name: _plain(value) for name, value in asdict(wanted).items()})
-
-
-def _plain(value: object) -> object:
-    if isinstance(value, frozenset):
-        return sorted(map(str, value))
-    return None if value is None else str(value)
 
 
 _BASE = "/api/faceRecognition/faceEvent"

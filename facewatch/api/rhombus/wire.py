@@ -189,18 +189,23 @@ class TimestampFilter(Message):
     range_start: Moment = None
 
 
-class FaceEventSearchFilter(Message):
+class SearchFilter(Message):
     """Every field narrows; an empty list, or null, does not."""
 
     device_uuids: list[str | None] | None = None
     face_name_contains: str | None = None
     face_names: list[str | None] | None = None
-    has_embedding: bool | None = None
     has_name: bool | None = None
     labels: list[str | None] | None = None
     location_uuids: list[str | None] | None = None
     person_uuids: list[str | None] | None = None
     timestamp_filter: TimestampFilter | None = None
+
+
+class FaceEventSearchFilter(SearchFilter):
+    """As every list of events takes it."""
+
+    has_embedding: bool | None = None
 
 
 class FindFaceEventsByOrgIn(Message):
