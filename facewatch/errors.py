@@ -53,6 +53,10 @@ class AlreadyExists(FacewatchError):
     """Something with this name is there already."""
 
 
+class InUse(FacewatchError):
+    """Something else needs it: it cannot be removed yet."""
+
+
 class CameraTrouble(FacewatchError):
     """A camera or a file gives no frames."""
 

@@ -11,11 +11,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewatch.domain.calibration import Calibration
-from facewatch.domain.cameras import Camera, CameraStatus
+from facewatch.domain.cameras import Camera, CameraStatus, Location
 from facewatch.domain.events import EventFilter, EventRecord, FaceEvent, TimeSource
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, OrgId, PersonId
+from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, LocationId, OrgId, PersonId
 from facewatch.domain.people import EnrolledFace, Hit, Matchmaker, Person, Sighting
 
 # --- pictures and streams ---------------------------------------------------------------------
@@ -314,18 +314,39 @@ class Cameras(Protocol):
         """
         ...
 
+    async def get(self, org: OrgId, camera: CameraId) -> Camera:
+        """
+        Raises:
+            NotFound: *org* has no such camera.
+        """
+        ...
+
+    async def page(
+        self,
+        org: OrgId,
+        limit: int,
+        after: CameraId | None = None,
+        locations: Sequence[LocationId] = (),
+    ) -> list[Camera]:
+        """The oldest first, from just behind *after*; only those in *locations* if it holds any."""
+        ...
+
     async def add(self, camera: Camera) -> None:
         """
         Raises:
             AlreadyExists: the org has a camera of this name.
+            InvalidRequest: its name is blank, or its sub-location lies in another location.
+            NotFound: the org has no such location.
         """
         ...
 
     async def change(self, camera: Camera) -> None:
-        """Another URL, password, transport or place for a camera that stays the same.
+        """Another name, URL, password, transport or place for a camera that stays the same.
 
         Raises:
-            NotFound: the org has no such camera.
+            AlreadyExists: another camera of the org has this name.
+            InvalidRequest: its name is blank, or its sub-location lies in another location.
+            NotFound: the org has no such camera, or no such location.
         """
         ...
 
@@ -334,6 +355,61 @@ class Cameras(Protocol):
 
         Raises:
             NotFound: *org* has no such camera.
+        """
+        ...
+
+
+class LocationChanges(TypedDict, total=False):
+    """What changes of a location: a key that is not there is left alone."""
+
+    name: str
+    time_zone: str
+    parent: LocationId | None
+
+
+class Locations(Protocol):
+    """Where cameras hang: locations, and trees of sub-locations in them."""
+
+    async def page(self, org: OrgId, limit: int, after: LocationId | None = None) -> list[Location]:
+        """Locations and sub-locations, the oldest first, from just behind *after*."""
+        ...
+
+    async def get(self, org: OrgId, location: LocationId) -> Location:
+        """
+        Raises:
+            NotFound: *org* has no such location or sub-location.
+        """
+        ...
+
+    async def first(self, org: OrgId) -> LocationId:
+        """The oldest: where a camera hangs of which nobody says where."""
+        ...
+
+    async def add(self, location: Location) -> None:
+        """
+        Raises:
+            AlreadyExists: there is one of this name beside it.
+            InvalidRequest: no such time zone, or the sub-locations would be too deep.
+            NotFound: *org* has no such parent.
+        """
+        ...
+
+    async def change(self, org: OrgId, location: LocationId, changes: LocationChanges) -> Location:
+        """As it is then. Past events keep the place that they were seen in.
+
+        Raises:
+            AlreadyExists: there is one of this name beside it.
+            InvalidRequest: it cannot be moved there, or there is no such time zone.
+            NotFound: *org* has no such location, or no such parent.
+        """
+        ...
+
+    async def remove(self, org: OrgId, location: LocationId) -> None:
+        """It can be chosen no more; events that were seen there keep its id.
+
+        Raises:
+            InUse: cameras hang there, it has sub-locations, or the org has no other.
+            NotFound: *org* has no such location.
         """
         ...
 
@@ -512,8 +588,62 @@ class PhotoKeys:
     crop: str | None
 
 
+@dataclass(frozen=True, slots=True)
+class Org:
+    """Whose things these are.
+
+    Attributes:
+        match_threshold: The least confidence for a name, 0..1; None is the built-in default.
+    """
+
+    id: OrgId
+    name: str
+    match_threshold: float | None
+    created_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class InForce:
+    """Which gallery of an org the table holds, and the org's own threshold, 0..1, if any."""
+
+    org: OrgId
+    revision: int
+    match_threshold: float | None
+
+
 class Orgs(Protocol):
-    """What an org has settled for itself."""
+    """Orgs, and what each has settled for itself."""
+
+    async def page(self, limit: int, after: OrgId | None = None) -> list[Org]:
+        """The oldest first, from just behind *after*."""
+        ...
+
+    async def get(self, org: OrgId) -> Org:
+        """
+        Raises:
+            NotFound: there is no such org.
+        """
+        ...
+
+    async def create(self, name: str) -> "tuple[Org, ApiKey, str]":
+        """An org with a location to hang cameras in, and an admin's key with its secret."""
+        ...
+
+    async def rename(self, org: OrgId, name: str) -> None:
+        """Several may have one name.
+
+        Raises:
+            NotFound: there is no such org.
+        """
+        ...
+
+    async def governs(self, org: OrgId) -> bool:
+        """Whether it is the installation's first, whose admins make the others."""
+        ...
+
+    async def in_force(self) -> list[InForce]:
+        """What the table says of every org, for workers that may have missed something."""
+        ...
 
     async def match_threshold(self, org: OrgId) -> float | None:
         """The least confidence for a name, 0..1; None is the built-in default.
@@ -548,8 +678,14 @@ class ApiKey:
 class Keys(Protocol):
     """API keys, kept as hashes."""
 
-    async def create(self, org: OrgId, name: str, role: str) -> tuple[ApiKey, str]:
-        """A new key, and the secret that is shown this once."""
+    async def create(
+        self, org: OrgId, name: str, role: str, expires_at: datetime | None = None
+    ) -> tuple[ApiKey, str]:
+        """A new key, and the secret that is shown this once.
+
+        Raises:
+            InvalidRequest: there is no such role.
+        """
         ...
 
     async def authenticate(self, secret: str) -> ApiKey | None:
@@ -557,6 +693,17 @@ class Keys(Protocol):
         ...
 
     async def all(self, org: OrgId) -> list[ApiKey]: ...
+
+    async def page(self, org: OrgId, limit: int, after: KeyId | None = None) -> list[ApiKey]:
+        """The oldest first, from just behind *after*; revoked ones too."""
+        ...
+
+    async def get(self, org: OrgId, key: KeyId) -> ApiKey:
+        """
+        Raises:
+            NotFound: *org* has no such key.
+        """
+        ...
 
     async def revoke(self, org: OrgId, key: UUID) -> None:
         """

@@ -1,8 +1,10 @@
 """Cameras, where they hang and how they are."""
 
+import zoneinfo
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
 
 from facewatch.domain.ids import CameraId, LocationId, OrgId
 from facewatch.domain.urls import redact
@@ -72,3 +74,38 @@ class CameraStatus:
     fps: float
     last_frame_at: datetime | None
     since: datetime
+
+
+DEEPEST = 8
+"""Levels of sub-locations in a location."""
+
+
+@dataclass(frozen=True, slots=True)
+class Location:
+    """Where cameras hang: a location, or a sub-location in one.
+
+    Attributes:
+        time_zone: IANA; that of the location where this is a sub-location.
+        outermost: The location that it lies in; its own id where it is one.
+        parent: The next outer one; None for a location.
+    """
+
+    id: LocationId
+    org: OrgId
+    name: str
+    time_zone: str
+    outermost: LocationId
+    parent: LocationId | None = None
+
+
+def known_time_zone(name: str) -> bool:
+    """
+    >>> known_time_zone("Europe/Berlin"), known_time_zone("Mars/Olympus")
+    (True, False)
+    """
+    return name in _time_zones()
+
+
+@cache
+def _time_zones() -> set[str]:
+    return zoneinfo.available_timezones()

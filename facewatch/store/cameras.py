@@ -1,15 +1,16 @@
 """Cameras and how they are, in Postgres."""
 
 import logging
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
 from typing import Any
 
 import asyncpg
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus, Transport
-from facewatch.domain.ids import CameraId, LocationId, OrgId
+from facewatch.domain.ids import CameraId, LocationId, OrgId, to_ruuid
 from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, StoreTrouble
-from facewatch.store.database import Database, Row
+from facewatch.store.database import Database, Row, Work
 from facewatch.store.secrets import Vault
 
 log = logging.getLogger(__name__)
@@ -39,33 +40,64 @@ class PostgresCameras:
             raise NotFound(f"there is no camera {name!r}", "facewatch camera list shows them")
         return self._camera(row)
 
+    async def get(self, org: OrgId, camera: CameraId) -> Camera:
+        """
+        Raises:
+            NotFound: *org* has no such camera.
+        """
+        row = await self._database.row("camera_get", org=org, id=camera)
+        if row is None:
+            raise NotFound(f"there is no camera {to_ruuid(camera)}")
+        return self._camera(row)
+
+    async def page(
+        self,
+        org: OrgId,
+        limit: int,
+        after: CameraId | None = None,
+        locations: Sequence[LocationId] = (),
+    ) -> list[Camera]:
+        """The oldest first, from just behind *after*; only those in *locations* if it holds any."""
+        rows = await self._database.fetch(
+            "cameras_page", org=org, limit=limit, after=after, locations=list(locations) or None
+        )
+        return [self._camera(row) for row in rows]
+
     async def add(self, camera: Camera) -> None:
         """
         Raises:
             AlreadyExists: the org has a camera of this name.
-            InvalidRequest: its name is blank.
+            InvalidRequest: its name is blank, or its sub-location lies in another location.
+            NotFound: the org has no such location.
         """
+        async with self._changing(camera) as work:
+            await work.fetch("camera_add", **self._values(camera))
+
+    async def change(self, camera: Camera) -> None:
+        """Another name, URL, password, transport or place for a camera that stays the same.
+
+        Raises:
+            AlreadyExists: another camera of the org has this name.
+            InvalidRequest: its name is blank, or its sub-location lies in another location.
+            NotFound: the org has no such camera, or no such location.
+        """
+        async with self._changing(camera) as work:
+            if await work.row("camera_change", **self._values(camera)) is None:
+                raise NotFound(f"there is no camera {camera.name!r}")
+
+    @asynccontextmanager
+    async def _changing(self, camera: Camera) -> AsyncIterator[Work]:
         if not camera.name.strip():
             raise InvalidRequest("a camera's name must not be blank", "give it one")
         try:
             async with self._database.transaction() as work:
-                await work.fetch("camera_add", **self._values(camera))
+                await _check_place(work, camera)
+                yield work
                 await work.fetch("ring", channel=CAMERAS, payload=str(camera.org))
         except asyncpg.UniqueViolationError as error:
             raise AlreadyExists(
                 f"there is a camera {camera.name!r} already", "choose another name, or remove it"
             ) from error
-
-    async def change(self, camera: Camera) -> None:
-        """Another URL, password, transport or place for a camera that stays the same.
-
-        Raises:
-            NotFound: the org has no such camera.
-        """
-        async with self._database.transaction() as work:
-            if await work.row("camera_change", **self._values(camera)) is None:
-                raise NotFound(f"there is no camera {camera.name!r}")
-            await work.fetch("ring", channel=CAMERAS, payload=str(camera.org))
 
     async def remove(self, org: OrgId, camera: CameraId) -> None:
         """Stops being watched; its events stay.
@@ -75,7 +107,7 @@ class PostgresCameras:
         """
         async with self._database.transaction() as work:
             if await work.row("camera_remove", org=org, id=camera) is None:
-                raise NotFound(f"there is no camera {camera}")
+                raise NotFound(f"there is no camera {to_ruuid(camera)}")
             await work.fetch("ring", channel=CAMERAS, payload=str(org))
 
     def _values(self, camera: Camera) -> dict[str, Any]:
@@ -109,6 +141,18 @@ class PostgresCameras:
         except StoreTrouble as trouble:
             log.error("camera %r: %s", row["name"], trouble)
             return None
+
+
+async def _check_place(work: Work, camera: Camera) -> None:
+    innermost = camera.place[-1] if camera.place else camera.location
+    row = await work.row("camera_place", org=camera.org, id=innermost)
+    if row is None:
+        raise NotFound(f"there is no location {to_ruuid(innermost)}")
+    if row["location"] != camera.location:
+        raise InvalidRequest(
+            f"the sub-location {to_ruuid(innermost)} lies in another location",
+            "name the location that it lies in, or leave that out",
+        )
 
 
 class PostgresCameraStatuses:

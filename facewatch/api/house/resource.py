@@ -136,7 +136,7 @@ def failure(request: web.Request, error: Exception) -> web.Response:
             return _problem(400, "Bad Request", str(error))
         case errors.NotFound():
             return _problem(404, "Not Found", str(error))
-        case errors.AlreadyExists():
+        case errors.AlreadyExists() | errors.InUse():
             return _problem(409, "Conflict", str(error))
         case errors.StoreTrouble():
             again = {"Retry-After": "1"}

@@ -1,6 +1,6 @@
 -- name: api_key_create
-INSERT INTO api_key (id, org, name, role, hash)
-VALUES (:id, :org, :name, :role, :hash)
+INSERT INTO api_key (id, org, name, role, hash, expires_at)
+VALUES (:id, :org, :name, :role, :hash, :expires_at)
 RETURNING id, org, name, role, created_at, expires_at, revoked_at;
 
 -- name: api_key_by_hash
@@ -13,6 +13,18 @@ SELECT id, org, name, role, created_at, expires_at, revoked_at
   FROM api_key
  WHERE org = :org
  ORDER BY id;
+
+-- name: api_keys_page
+SELECT id, org, name, role, created_at, expires_at, revoked_at
+  FROM api_key
+ WHERE org = :org AND (:after::uuid IS NULL OR id > :after)
+ ORDER BY id
+ LIMIT :limit;
+
+-- name: api_key_get
+SELECT id, org, name, role, created_at, expires_at, revoked_at
+  FROM api_key
+ WHERE org = :org AND id = :id;
 
 -- name: api_key_revoke
 UPDATE api_key SET revoked_at = coalesce(revoked_at, now())

@@ -7,6 +7,30 @@ SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
    AND (:name::text IS NULL OR c.name = :name)
  ORDER BY c.name, c.id;
 
+-- name: cameras_page
+-- Those that hang in one of the locations or sub-locations; NULL is everywhere.
+SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
+       c.name, c.url, c.credentials, c.transport
+  FROM camera c
+ WHERE c.removed_at IS NULL AND c.org = :org AND (:after::uuid IS NULL OR c.id > :after)
+   AND (:locations::uuid[] IS NULL OR c.location = ANY(:locations)
+        OR sub_locations(c.sub_location) && :locations)
+ ORDER BY c.id
+ LIMIT :limit;
+
+-- name: camera_get
+SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
+       c.name, c.url, c.credentials, c.transport
+  FROM camera c
+ WHERE c.removed_at IS NULL AND c.org = :org AND c.id = :id;
+
+-- name: camera_place
+-- Locked against being removed while a camera is hung there.
+SELECT outermost(l.id) AS location
+  FROM location l
+ WHERE l.id = :id AND l.org = :org AND l.removed_at IS NULL
+   FOR SHARE;
+
 -- name: camera_add
 INSERT INTO camera (id, org, location, sub_location, name, url, credentials, transport)
 VALUES (:id, :org, :location, :sub_location, :name, :url, :credentials, :transport);

@@ -5,6 +5,7 @@ SELECT id FROM org ORDER BY id LIMIT 1;
 SELECT l.id
   FROM location l
  WHERE l.org = (SELECT id FROM org ORDER BY id LIMIT 1) AND l.parent IS NULL
+   AND l.removed_at IS NULL
  ORDER BY l.id
  LIMIT 1;
 
