@@ -641,8 +641,8 @@ class Orgs(Protocol):
         """Whether it is the installation's first, whose admins make the others."""
         ...
 
-    async def in_force(self) -> list[InForce]:
-        """What the table says of every org, for workers that may have missed something."""
+    async def in_force(self, only: OrgId | None = None) -> list[InForce]:
+        """What the table says of every org, or of *only*, for workers to compare."""
         ...
 
     async def match_threshold(self, org: OrgId) -> float | None:

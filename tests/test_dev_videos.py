@@ -18,7 +18,6 @@ from facewatch.app.stores import Stores, camera_named, open_stores
 from facewatch.cli.events import FinishedEvents
 from facewatch.domain.geometry import Box
 from facewatch.people.folder import Outcome, enrol_folder
-from facewatch.people.gallery import refresh
 from facewatch.settings import Settings
 
 DEV = Path(__file__).parents[2] / "shared" / "data" / "dev"
@@ -70,8 +69,7 @@ async def recorder(models: Path) -> AsyncIterator[Recorder]:
             enroller = enroller_of(stores, recognition)
             results = [it async for it in enrol_folder(DEV / "enrol", stores.org, enroller)]
             assert all(it.outcome is Outcome.ENROLLED for it in results), results
-            model = recognition.engine.model
-            await refresh(recognition.gallery, stores.people, stores.org, model)
+            await recognition.galleries.catch_up()
             yield Recorder(settings, stores, recognition)
 
 

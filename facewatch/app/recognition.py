@@ -13,7 +13,7 @@ from facewatch.flow.metrics import Metrics
 from facewatch.gallery.exact import ExactGallery
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.enrol import Enroller
-from facewatch.people.gallery import refresh, refresh_threshold
+from facewatch.people.gallery import Galleries
 from facewatch.pipeline.visit import Visiting
 from facewatch.settings import Settings
 from facewatch.vision.engine import FaceEngine, open_engine
@@ -23,11 +23,11 @@ from facewatch.vision.session import best_provider
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """The engine with gallery and thresholds in force; `thread` is the one that may use it."""
+    """The engine with galleries and thresholds in force; `thread` is the one that may use it."""
 
     engine: FaceEngine
     gallery: ExactGallery
-    thresholds: dict[OrgId, float]
+    galleries: Galleries
     decider: Decider
     encoder: JpegPngEncoder
     thread: ThreadPoolExecutor
@@ -48,13 +48,13 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
     ):
         engine = await asyncio.get_running_loop().run_in_executor(thread, warm_engine, settings)
         gallery = ExactGallery(engine.dimensions)
-        await refresh(gallery, stores.people, stores.org, engine.model)
         thresholds: dict[OrgId, float] = {}
-        await refresh_threshold(thresholds, stores.orgs, stores.org)
+        galleries = Galleries(gallery, thresholds, stores.people, stores.orgs, engine.model)
+        await galleries.catch_up()
         yield Recognition(
             engine=engine,
             gallery=gallery,
-            thresholds=thresholds,
+            galleries=galleries,
             decider=Decider(
                 gallery,
                 engine.calibration,

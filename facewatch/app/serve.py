@@ -9,6 +9,7 @@ import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
@@ -19,7 +20,7 @@ from facewatch.app.recognition import Recognition, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
 from facewatch.domain.cameras import Camera
-from facewatch.domain.ids import CameraId, EventId, new_id
+from facewatch.domain.ids import CameraId, EventId, new_id, to_ruuid
 from facewatch.errors import (
     DatabaseUnavailable,
     HomeUnusable,
@@ -28,7 +29,7 @@ from facewatch.errors import (
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
-from facewatch.people.gallery import refresh, refresh_threshold
+from facewatch.people.gallery import org_of_ring
 from facewatch.people.sighting import Copier
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
@@ -196,17 +197,12 @@ async def _camera_lists(
 
 
 async def _keep_gallery(stores: Stores, recognition: Recognition) -> None:
-    """Put each new revision of the gallery, and threshold, in force as soon as it is told."""
-    async for _ in stores.database.listen(GALLERY):
-        count = await until_answered(
-            lambda: refresh(
-                recognition.gallery, stores.people, stores.org, recognition.engine.model
-            )
-        )
-        await until_answered(
-            lambda: refresh_threshold(recognition.thresholds, stores.orgs, stores.org)
-        )
-        log.info("%d enrolled faces are in force", count)
+    """Put each new revision of a gallery, and threshold, in force as soon as it is told."""
+    async for ring in stores.database.listen(GALLERY):
+        told = partial(recognition.galleries.catch_up, org_of_ring(ring))
+        for changed in await until_answered(told):
+            people = recognition.gallery.people(changed)
+            log.info("org %s: %d enrolled people are in force", to_ruuid(changed), people)
 
 
 @asynccontextmanager

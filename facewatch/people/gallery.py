@@ -1,29 +1,51 @@
 """Puts the enrolled people, and how sure one must be, in force where faces are matched."""
 
+import asyncio
 from collections.abc import MutableMapping
+from dataclasses import dataclass
+from uuid import UUID
 
 from facewatch.domain.ids import OrgId
 from facewatch.ports import Gallery, Orgs, People
 
 
-async def refresh(gallery: Gallery, people: People, org: OrgId, model: str) -> int:
-    """Load *org*'s gallery from the table if it is newer than the one in force.
+@dataclass(frozen=True, slots=True)
+class Galleries:
+    """Every org's gallery and threshold as the table has them, in force in this process.
 
-    Returns:
-        How many matchmakers are in force.
+    Attributes:
+        thresholds: Of the orgs that have settled their own; a decider reads it meanwhile.
+        model: Whose templates are loaded.
     """
-    revision, matchmakers = await people.gallery(org, model)
-    if revision > gallery.revision(org) or not gallery.people(org):
-        gallery.replace(org, revision, matchmakers)
-    return len(matchmakers)
+
+    gallery: Gallery
+    thresholds: MutableMapping[OrgId, float]
+    people: People
+    orgs: Orgs
+    model: str
+
+    async def catch_up(self, only: OrgId | None = None) -> list[OrgId]:
+        """Load what is newer in the table than in force: of *only*, or of every org.
+
+        Returns:
+            The orgs whose gallery was loaded.
+        """
+        newer = []
+        for told in await self.orgs.in_force(only):
+            if told.match_threshold is None:
+                self.thresholds.pop(told.org, None)
+            else:
+                self.thresholds[told.org] = told.match_threshold
+            if told.revision > self.gallery.revision(told.org):
+                revision, matchmakers = await self.people.gallery(told.org, self.model)
+                await asyncio.to_thread(self.gallery.replace, told.org, revision, matchmakers)
+                newer.append(told.org)
+        return newer
 
 
-async def refresh_threshold(
-    thresholds: MutableMapping[OrgId, float], orgs: Orgs, org: OrgId
-) -> None:
-    """Put what *org* has settled in force; what it has not, the rule decides."""
-    threshold = await orgs.match_threshold(org)
-    if threshold is None:
-        thresholds.pop(org, None)
-    else:
-        thresholds[org] = threshold
+def org_of_ring(ring: str) -> OrgId | None:
+    """Whose gallery changed; None where that is not said."""
+    try:
+        return OrgId(UUID(ring))
+    except ValueError:
+        return None

@@ -40,6 +40,7 @@ _DOWN = (
 _CONNECT_S = 10.0
 _STATEMENT_S = 60.0
 _RECONNECT_S = (0.1, 5.0)
+_PULSE_S = 20.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -168,7 +169,7 @@ class Database:
 
         The empty string means that something may have been missed: look at the tables. Equal
         payloads that nobody has taken yet are one. Runs until its task is cancelled; a server
-        that is down is waited for.
+        that is down is waited for, and one that fell silent is noticed within half a minute.
         """
         pause_s = _RECONNECT_S[0]
         while True:
@@ -198,7 +199,11 @@ async def _notifications(connection: asyncpg.Connection, channel: str) -> AsyncI
             payload = next(iter(pending))
             del pending[payload]
             yield payload
-        await rung.wait()
+        try:
+            async with asyncio.timeout(_PULSE_S):
+                await rung.wait()
+        except TimeoutError:
+            await connection.execute("SELECT 1", timeout=_CONNECT_S)
         rung.clear()
 
 

@@ -81,9 +81,9 @@ class PostgresOrgs:
         """Whether it is the installation's first, whose admins make the others."""
         return org == await self._database.default_org()
 
-    async def in_force(self) -> list[InForce]:
-        """What the table says of every org: which gallery, and from when on a name is given."""
-        rows = await self._database.fetch("orgs_in_force")
+    async def in_force(self, only: OrgId | None = None) -> list[InForce]:
+        """What the table says of every org, or of *only*, for workers to compare."""
+        rows = await self._database.fetch("orgs_in_force", only=only)
         return [InForce(OrgId(row["id"]), row["revision"], _threshold(row)) for row in rows]
 
 

@@ -22,7 +22,8 @@ RETURNING id, name, match_threshold, created_at;
 UPDATE org SET name = :name WHERE id = :org RETURNING id;
 
 -- name: orgs_in_force
--- What a worker compares with what it has loaded.
+-- What a worker compares with what it has loaded; NULL is every org.
 SELECT o.id, o.match_threshold, g.revision
   FROM org o
-  JOIN gallery_revision g ON g.org = o.id;
+  JOIN gallery_revision g ON g.org = o.id
+ WHERE :only::uuid IS NULL OR o.id = :only;
