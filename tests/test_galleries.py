@@ -1,7 +1,7 @@
 """Every org's gallery in force in every worker, whatever a worker missed."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
@@ -23,17 +23,22 @@ class Worker:
 
     gallery: ExactGallery
     thresholds: dict[OrgId, float]
+    loaded: asyncio.Event
+
+    async def until(self, true: Callable[[], bool], within_s: float) -> None:
+        async with asyncio.timeout(within_s):
+            while not true():
+                self.loaded.clear()
+                await self.loaded.wait()
 
     async def knows(self, org: OrgId, people: int, within_s: float) -> None:
-        async with asyncio.timeout(within_s):
-            while self.gallery.people(org) != people:
-                await asyncio.sleep(0.01)
+        await self.until(lambda: self.gallery.people(org) == people, within_s)
 
 
 @asynccontextmanager
 async def a_worker(dsn: str, name: str) -> AsyncIterator[Worker]:
     async with open_database(f"{dsn}&application_name={name}") as database:
-        worker = Worker(ExactGallery(128), {})
+        worker = Worker(ExactGallery(128), {}, asyncio.Event())
         galleries = Galleries(
             worker.gallery,
             worker.thresholds,
@@ -41,17 +46,16 @@ async def a_worker(dsn: str, name: str) -> AsyncIterator[Worker]:
             PostgresOrgs(database),
             "sface",
         )
-        listens = asyncio.Event()
 
         async def follow() -> None:
             async for ring in database.listen(GALLERY):
                 await galleries.catch_up(org_of_ring(ring))
-                listens.set()
+                worker.loaded.set()
 
         following = asyncio.create_task(follow())
         try:
             async with asyncio.timeout(10):
-                await listens.wait()
+                await worker.loaded.wait()
             yield worker
         finally:
             following.cancel()
@@ -82,9 +86,7 @@ async def test_an_org_that_is_made_while_they_run_is_matched_with_its_own_people
         await enrolled(database, shop.id, "Bob", 2)
         await worker.knows(shop.id, 1, 1.0)
         await orgs.set_match_threshold(shop.id, 0.99)
-        async with asyncio.timeout(1):
-            while worker.thresholds != {shop.id: 0.99}:
-                await asyncio.sleep(0.01)
+        await worker.until(lambda: worker.thresholds == {shop.id: 0.99}, 1.0)
 
     (hit,) = worker.gallery.search(shop.id, a_template(2), 5)
     assert np.isclose(hit.similarity, 1)
