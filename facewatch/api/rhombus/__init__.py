@@ -1,13 +1,13 @@
 """The Rhombus face-recognition contract: POST, camelCase, RUUIDs, milliseconds."""
 
 from facewatch.api.family import Family
-from facewatch.api.rhombus import face_event, matchmaker, person
+from facewatch.api.rhombus import export, face_event, matchmaker, person
 from facewatch.api.rhombus.operation import credential, failure
 
 FAMILY = Family(
     name="rhombus",
     prefix="/api/faceRecognition/",
-    routes=[*face_event.ROUTES, *matchmaker.ROUTES, *person.ROUTES],
+    routes=[*face_event.ROUTES, *export.ROUTES, *matchmaker.ROUTES, *person.ROUTES],
     credential=credential,
     failure=failure,
 )

@@ -220,6 +220,10 @@ class FindFaceEventsByOrgOut(Message):
     last_evaluated_key: Annotated[str | None, OMITTED] = None
 
 
+class ExportFaceEventsByOrgIn(Message):
+    search_filter: FaceEventSearchFilter | None = None
+
+
 class UpdateFaceEventIn(Message):
     event_uuid: str | None = None
     person_name: str | None = None
