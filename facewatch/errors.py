@@ -45,6 +45,15 @@ class Forbidden(FacewatchError):
     """A caller's key is unknown, expired or revoked, or may not do what was asked."""
 
 
+class TooManyRequests(FacewatchError):
+    """A caller asks more often than the limit of *whose* allows: "org" or "address"."""
+
+    def __init__(self, whose: str, again_s: int) -> None:
+        super().__init__(f"this {whose} asks more often than its limit", f"wait {again_s} s")
+        self.whose = whose
+        self.again_s = again_s
+
+
 class NotFound(FacewatchError):
     """There is nothing with this id, or it belongs to another org."""
 

@@ -10,6 +10,7 @@ from uuid import UUID
 import numpy as np
 from numpy.typing import NDArray
 
+from facewatch.domain.audit import AuditEntry, AuditFilter, AuditId
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.cameras import Camera, CameraStatus, Location
 from facewatch.domain.events import EventFilter, EventRecord, FaceEvent, TimeSource
@@ -681,11 +682,15 @@ class Keys(Protocol):
     async def create(
         self, org: OrgId, name: str, role: str, expires_at: datetime | None = None
     ) -> tuple[ApiKey, str]:
-        """A new key, and the secret that is shown this once.
+        """A new key, and the secret that is shown this once; None never expires.
 
         Raises:
             InvalidRequest: there is no such role.
         """
+        ...
+
+    def remembered(self, secret: str) -> ApiKey | None:
+        """As `authenticate`, where the answer is known without asking; None says nothing."""
         ...
 
     async def authenticate(self, secret: str) -> ApiKey | None:
@@ -714,4 +719,26 @@ class Keys(Protocol):
 
     async def page_secret(self, org: OrgId) -> bytes:
         """What signs the page keys of *org*: the same in every process."""
+        ...
+
+
+class AuditLog(Protocol):
+    """Who changed what, and who looked at whom. Entries are never changed."""
+
+    async def add(self, entries: Sequence[AuditEntry]) -> None:
+        """All of them or none; adding them again changes nothing.
+
+        Raises:
+            DatabaseUnavailable: Postgres does not answer.
+        """
+        ...
+
+    async def page(
+        self, org: OrgId, wanted: AuditFilter, limit: int, before: AuditId | None = None
+    ) -> list[AuditEntry]:
+        """Newest first, from just after *before*; fewer than *limit* only at the end."""
+        ...
+
+    async def prune(self, before: datetime) -> int:
+        """Entries from before *before* go; how many went."""
         ...

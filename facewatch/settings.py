@@ -25,10 +25,12 @@ class _Section(BaseModel):
 
 
 class Http(_Section):
-    """Where the API listens."""
+    """Where the API listens, and how much it lets in."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=0, le=65_535)] = 8280
+    requests_per_s: Annotated[float, Field(ge=0, le=1_000_000, allow_inf_nan=False)] = 200.0
+    burst: Annotated[int, Field(ge=1, le=10_000_000)] = 2_000
 
 
 class Objects(_Section):

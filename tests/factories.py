@@ -8,6 +8,7 @@ from uuid import UUID
 
 import numpy as np
 
+from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace, TimeSource
@@ -27,6 +28,7 @@ from facewatch.domain.people import Candidate, Decision
 from facewatch.flow.metrics import Metrics
 from facewatch.people.sighting import Copier
 from facewatch.ports import Enrolment, PhotoKeys
+from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.database import Database
 from facewatch.store.events import PostgresFaceEvents
@@ -142,7 +144,8 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         blobs=blobs,
         keys=PostgresKeys(database),
         readiness={},
-        metrics=Metrics.on(),
+        metrics=(metrics := Metrics.on()),
         clock=lambda: NOON,
+        audit=Journal(PostgresAuditLog(database), metrics),
     )
     return replace(deps, **given)

@@ -15,11 +15,13 @@ from uuid import UUID
 import aiohttp
 import pytest
 
+from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps
 from facewatch.api.family import Family, Role
 from facewatch.api.rhombus.operation import credential, failure, operation
 from facewatch.api.rhombus.wire import Message
 from facewatch.api.server import application, serving
+from facewatch.domain.audit import AuditEntry, AuditFilter, AuditId
 from facewatch.domain.events import EventRecord, FaceEvent
 from facewatch.domain.ids import EventId, KeyId, OrgId, new_id, to_ruuid
 from facewatch.errors import AddressInUse, DatabaseUnavailable, InvalidSettings, NotFound
@@ -36,8 +38,13 @@ UNASKED: Any = None
 class FewKeys:
     """``<role>-key`` opens with that role."""
 
-    async def create(self, org: OrgId, name: str, role: str) -> tuple[ApiKey, str]:
+    async def create(
+        self, org: OrgId, name: str, role: str, expires_at: datetime | None = None
+    ) -> tuple[ApiKey, str]:
         raise NotImplementedError
+
+    def remembered(self, secret: str) -> ApiKey | None:
+        return None
 
     async def authenticate(self, secret: str) -> ApiKey | None:
         role, _, rest = secret.partition("-")
@@ -50,6 +57,24 @@ class FewKeys:
 
     async def revoke(self, org: OrgId, key: UUID) -> None:
         raise NotFound("no such key")
+
+
+class Entries:
+    """An audit log in memory."""
+
+    def __init__(self) -> None:
+        self.all: list[AuditEntry] = []
+
+    async def add(self, entries: Sequence[AuditEntry]) -> None:
+        self.all.extend(entries)
+
+    async def page(
+        self, org: OrgId, wanted: AuditFilter, limit: int, before: AuditId | None = None
+    ) -> list[AuditEntry]:
+        return self.all[::-1][:limit]
+
+    async def prune(self, before: datetime) -> int:
+        return 0
 
 
 class NoBlobs:
@@ -91,6 +116,7 @@ def deps_with(events: Failing | None = None) -> Deps:
         readiness={},
         metrics=Metrics.on(),
         clock=lambda: NOW,
+        audit=Journal(Entries(), Metrics.on()),
     )
 
 
@@ -206,7 +232,9 @@ async def test_a_role_opens_its_own_doors_and_those_below() -> None:
     async def nothing(deps: Deps, caller: ApiKey, message: Nothing) -> Nothing:
         return message
 
-    routes = [operation(f"/test/{role}", Nothing, nothing, needs=role) for role in Role]
+    routes = [
+        operation(f"/test/{role}", Nothing, nothing, needs=role, action=None) for role in Role
+    ]
     opened: dict[str, list[str]] = {}
     async with service(families=[family(*routes)]) as client:
         for role in ("viewer", "operator", "admin", "janitor"):
@@ -299,7 +327,7 @@ async def test_a_request_that_runs_is_answered_before_the_service_ends() -> None
         await go_on.wait()
         return message
 
-    app = application(deps_with(), [family(operation("/test/slow", Nothing, slow))])
+    app = application(deps_with(), [family(operation("/test/slow", Nothing, slow, action=None))])
     async with aiohttp.ClientSession(headers=HEADERS) as client, asyncio.timeout(5):
         async with serving(app, "127.0.0.1", 0) as url:
             running = asyncio.create_task(client.post(url + "/test/slow", json={}))

@@ -14,6 +14,7 @@ import aiohttp
 import numpy as np
 import pytest
 
+from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps
 from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
@@ -38,6 +39,7 @@ from facewatch.errors import ObjectStoreUnavailable
 from facewatch.flow.metrics import Metrics
 from facewatch.people.sighting import Copier
 from facewatch.ports import ApiKey
+from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database, connected, open_database
@@ -120,6 +122,7 @@ async def open_house(dsn: str, place: Path) -> AsyncIterator[House]:
             },
             metrics=Metrics.on(),
             clock=lambda: datetime.now(UTC),
+            audit=Journal(PostgresAuditLog(database), Metrics.on()),
         )
         headers = {"x-auth-apikey": secret, "x-auth-scheme": "api-token"}
         async with (
@@ -519,6 +522,7 @@ async def test_a_part_that_hangs_or_fails_is_named_without_its_password(house: H
         readiness={"models": hangs, "object_store": fails},
         metrics=Metrics.on(),
         clock=lambda: datetime.now(UTC),
+        audit=Journal(PostgresAuditLog(house.database), Metrics.on()),
     )
     async with (
         serving(application(deps), "127.0.0.1", 0) as url,

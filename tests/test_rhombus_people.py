@@ -25,6 +25,7 @@ from factories import (
     photo_keys,
 )
 
+from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps
 from facewatch.api.server import application, serving
 from facewatch.app.recognition import open_recognition
@@ -49,6 +50,7 @@ from facewatch.flow.metrics import Metrics
 from facewatch.people.forget import forget
 from facewatch.people.sighting import Copier
 from facewatch.settings import Settings
+from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database
@@ -211,6 +213,7 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
         readiness={},
         metrics=Metrics.on(),
         clock=lambda: datetime.now(UTC),
+        audit=Journal(PostgresAuditLog(database), Metrics.on()),
     )
     headers = {"x-auth-apikey": secret, "x-auth-scheme": "api-token"}
     async with (

@@ -1,12 +1,14 @@
 """What the handlers stand on."""
 
 from collections.abc import Awaitable, Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
 
 from aiohttp import web
 
+from facewatch.api.audit import Journal
+from facewatch.api.limit import Limits
 from facewatch.flow.metrics import Metrics
 from facewatch.people.sighting import Copier
 from facewatch.ports import Blobs, FaceEvents, Keys, Orgs, People
@@ -28,6 +30,8 @@ class Deps:
         threshold: The confidence that an org has which has not settled its own.
         readiness: By the part's name, as `/readyz` shows it.
         clock: The time now, UTC.
+        audit: Where answers leave their entries, and where these are read.
+        limits: How much is let in.
     """
 
     events: FaceEvents
@@ -40,6 +44,8 @@ class Deps:
     readiness: Mapping[str, Probe]
     metrics: Metrics
     clock: Callable[[], datetime]
+    audit: Journal
+    limits: Limits = field(default_factory=Limits)
 
 
 DEPS = web.AppKey("deps", Deps)

@@ -15,6 +15,7 @@ from aiohttp import web
 from pydantic import BaseModel, ValidationError
 
 from facewatch.api.deps import Deps
+from facewatch.domain.audit import Action
 from facewatch.errors import InvalidRequest
 from facewatch.ports import ApiKey
 
@@ -77,6 +78,8 @@ class Route:
 
     Attributes:
         path: As aiohttp takes it: ``/api/v1/cameras/{camera}``.
+        action: What the audit log calls it; None where it neither changes anything nor looks at
+            people.
         about: What it does, for whoever reads the API's description.
         takes: What its body holds; None where it has none.
         query: The parameters of its path and query; fields that the path names are the path's.
@@ -88,6 +91,7 @@ class Route:
     path: str
     answer: Answer
     needs: Role
+    action: Action | None
     about: str
     takes: type[BaseModel] | type[Files] | None = None
     query: type[BaseModel] | None = None

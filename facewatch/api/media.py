@@ -8,10 +8,12 @@ from aiohttp import web
 from pydantic import BaseModel, Field
 
 from facewatch import errors
+from facewatch.api.audit import concerns
 from facewatch.api.deps import Deps
 from facewatch.api.family import Family, Role, Route
 from facewatch.api.rhombus import operation
-from facewatch.domain.keys import org_of
+from facewatch.domain.audit import Action
+from facewatch.domain.keys import org_of, subject_of
 from facewatch.ports import ApiKey
 
 _TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
@@ -32,6 +34,8 @@ async def get_picture(deps: Deps, caller: ApiKey, request: web.Request) -> web.R
     key = PictureIn.model_validate(request.query).s3_object_key
     if org_of(key) != caller.org:
         raise errors.NotFound("there is no picture with this key")
+    if subject := subject_of(key):
+        concerns(subject)
     body = await deps.blobs.get(key)
     tag = hashlib.sha256(body).hexdigest()[:32]
     response = web.Response(
@@ -59,7 +63,7 @@ FAMILY = Family(
     prefix="/media/",
     routes=[
         Route(
-            *("GET", "/media/faces", get_picture, Role.VIEWER),
+            *("GET", "/media/faces", get_picture, Role.VIEWER, Action.FACE_IMAGE_VIEWED),
             about=getdoc(get_picture) or "",
             query=PictureIn,
             gives="image/*",

@@ -12,7 +12,9 @@ from facewatch.api import house, media, ops, rhombus, trace
 from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Family, Route, may
 from facewatch.api.trace import log
-from facewatch.domain.ids import KeyId
+from facewatch.domain.ids import KeyId, to_ruuid
+from facewatch.flow.metrics import Metrics
+from facewatch.ports import ApiKey
 
 FAMILIES = (rhombus.FAMILY, media.FAMILY, house.FAMILY)
 
@@ -40,7 +42,8 @@ def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Applic
 async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
     """Answer on *host*:*port* (0 picks a free port) while the block runs; gives the URL.
 
-    On the way out no new request is let in, and those that run have ten seconds to end.
+    On the way out no new request is let in, those that run have ten seconds to end, and the audit
+    log is written.
 
     Raises:
         AddressInUse: somebody listens there already.
@@ -49,12 +52,13 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[s
     runner = web.AppRunner(
         app, access_log=None, shutdown_timeout=_DRAIN_S, lingering_time=_LINGER_S
     )
-    await runner.setup()
-    try:
-        await _listen(runner, host, port)
-        yield _url(runner)
-    finally:
-        await runner.cleanup()
+    async with app[DEPS].audit.kept():
+        await runner.setup()
+        try:
+            await _listen(runner, host, port)
+            yield _url(runner)
+        finally:
+            await runner.cleanup()
 
 
 async def _listen(runner: web.AppRunner, host: str, port: int) -> None:
@@ -83,15 +87,46 @@ def _opened(family: Family, route: Route) -> _Handler:
 
     async def handler(request: web.Request) -> web.StreamResponse:
         deps = request.app[DEPS]
-        key = await deps.keys.authenticate(family.credential(request))
-        if key is None:
-            raise errors.Forbidden("the API key is unknown, expired or revoked")
+        key = await _caller(deps, family.credential(request), request.remote)
         request[_KEY] = key.id
-        if not may(key, route.needs):
-            raise errors.Forbidden(f"a key of role {key.role} may not do this")
-        return await route.answer(deps, key, request)
+        deps.limits.admit(key.org)
+        if route.action is None:
+            _permit(key, route, request)
+            return await route.answer(deps, key, request)
+        await deps.audit.room()
+        with deps.audit.noting(route.action, key, request):
+            _permit(key, route, request)
+            return await route.answer(deps, key, request)
 
     return handler
+
+
+async def _caller(deps: Deps, secret: str, remote: str | None) -> ApiKey:
+    """Whose *secret* it is.
+
+    Raises:
+        Forbidden: nobody's.
+        TooManyRequests: too many from there were nobody's; it was not even looked up.
+    """
+    if known := deps.keys.remembered(secret):
+        return known
+    deps.limits.may_guess(remote)
+    if found := await deps.keys.authenticate(secret):
+        return found
+    deps.limits.guessed(remote)
+    deps.metrics.unknown_keys.inc()
+    raise errors.Forbidden("the API key is unknown, expired or revoked")
+
+
+def _permit(key: ApiKey, route: Route, request: web.Request) -> None:
+    """
+    Raises:
+        Forbidden: *key* may not do this, or not in the name of that org.
+    """
+    if not may(key, route.needs):
+        raise errors.Forbidden(f"a key of role {key.role} may not do this")
+    if request.headers.get("x-auth-org", to_ruuid(key.org)) != to_ruuid(key.org):
+        raise errors.Forbidden("x-auth-org names another org than the key's")
 
 
 def _answered(families: Sequence[Family]) -> Callable[..., Awaitable[web.StreamResponse]]:
@@ -105,7 +140,7 @@ def _answered(families: Sequence[Family]) -> Callable[..., Awaitable[web.StreamR
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the one place; a bug is logged, not shown
-            _note(error)
+            _note(error, request.app[DEPS].metrics)
             response = family.failure(request, error)
         response.headers[trace.HEADER] = name
         _count(family, request, response.status, perf_counter() - start)
@@ -122,9 +157,11 @@ def _family(families: Sequence[Family], request: web.Request) -> Family:
     return families[0]
 
 
-def _note(error: Exception) -> None:
+def _note(error: Exception, metrics: Metrics) -> None:
     """Log what an operator would act on; what a caller did wrong is in the access line."""
     match error:
+        case errors.TooManyRequests():
+            metrics.limited.labels(error.whose).inc()
         case errors.StoreTrouble() | errors.Forbidden():
             log.warning("%s", error)
         case errors.FacewatchError() | web.HTTPException():

@@ -26,6 +26,11 @@ log = _Traced(logging.getLogger("facewatch.api"))
 """The API's log; each line begins with the id of its request."""
 
 
+def current() -> str:
+    """The id of the request under way."""
+    return _current.get()
+
+
 def begin(request: web.Request) -> str:
     """The id of *request*, the caller's own where it is a plain word; lines logged on bear it."""
     theirs = request.headers.get(HEADER, "")

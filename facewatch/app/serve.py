@@ -13,7 +13,9 @@ from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
+from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps, Probe
+from facewatch.api.limit import Limits
 from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
 from facewatch.app.recognition import Recognition, visiting_of
@@ -92,7 +94,7 @@ async def run_service(
     recogniser = Recogniser(recognition.engine, _live_visitors(settings), metrics)
     async with open_spool(settings.home_path / "spool", settings.spool.most_mib << 20) as spool:
         recorder = recorder_for(watch.camera, recognition, spool, written)
-        deps = _deps(stores, recognition, metrics)
+        deps = _deps(settings, stores, recognition, metrics)
         async with (
             _watching_alone(settings.home_path),
             serving(application(deps), settings.http.host, settings.http.port) as url,
@@ -154,7 +156,7 @@ def _patience(settings: Settings) -> Patience:
     return Patience(given.silent_s, given.retry_least_s, given.retry_most_s, given.refused_s)
 
 
-def _deps(stores: Stores, recognition: Recognition, metrics: Metrics) -> Deps:
+def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics: Metrics) -> Deps:
     async def database() -> str:
         return f"migration {await stores.database.schema_version()}"
 
@@ -182,6 +184,8 @@ def _deps(stores: Stores, recognition: Recognition, metrics: Metrics) -> Deps:
         readiness=readiness,
         metrics=metrics,
         clock=lambda: datetime.now(UTC),
+        audit=Journal(stores.audit, metrics),
+        limits=Limits(settings.http.requests_per_s, settings.http.burst),
     )
 
 

@@ -9,6 +9,7 @@ from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
 from facewatch.errors import NotFound
 from facewatch.ports import (
+    AuditLog,
     Blobs,
     Cameras,
     CameraStatuses,
@@ -17,6 +18,7 @@ from facewatch.ports import (
     People,
 )
 from facewatch.settings import Settings
+from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import open_blobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database, open_database
@@ -41,6 +43,7 @@ class Stores:
     people: People
     orgs: Orgs
     keys: Keys
+    audit: AuditLog
     org: OrgId
     location: LocationId
 
@@ -72,6 +75,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             people=PostgresPeople(database),
             orgs=PostgresOrgs(database),
             keys=PostgresKeys(database),
+            audit=PostgresAuditLog(database),
             org=await database.default_org(),
             location=await database.default_location(),
         )

@@ -2,11 +2,12 @@
 
 import re
 from datetime import UTC, datetime
+from uuid import UUID
 
 from facewatch.domain.ids import EventId, FaceId, OrgId, from_ruuid, to_ruuid
 
 _KEY = re.compile(
-    r"(?P<org>[\w-]{22})/[0-9]{4}-[0-9]{2}/(events|enrolment)/[\w-]{22}"
+    r"(?P<org>[\w-]{22})/[0-9]{4}-[0-9]{2}/(events|enrolment)/(?P<subject>[\w-]{22})"
     r"(/[A-Za-z0-9][\w.-]{0,99}){1,3}",
     re.ASCII,
 )
@@ -15,7 +16,6 @@ _KEY = re.compile(
 def event_prefix(org: OrgId, event: EventId, at: datetime) -> str:
     """Where the pictures of an event lie; *at* is its start, so that all versions share it.
 
-    >>> from uuid import UUID
     >>> event_prefix(OrgId(UUID(int=0)), EventId(UUID(int=1)), datetime(2026, 11, 1, tzinfo=UTC))
     'AAAAAAAAAAAAAAAAAAAAAA/2026-11/events/AAAAAAAAAAAAAAAAAAAAAQ'
     """
@@ -25,7 +25,6 @@ def event_prefix(org: OrgId, event: EventId, at: datetime) -> str:
 def photo_prefix(org: OrgId, face: FaceId, at: datetime) -> str:
     """Where the pictures of an enrolled face lie; *at* is when it was enrolled.
 
-    >>> from uuid import UUID
     >>> photo_prefix(OrgId(UUID(int=0)), FaceId(UUID(int=1)), datetime(2026, 11, 1, tzinfo=UTC))
     'AAAAAAAAAAAAAAAAAAAAAA/2026-11/enrolment/AAAAAAAAAAAAAAAAAAAAAQ'
     """
@@ -37,7 +36,6 @@ def org_of(key: str) -> OrgId | None:
 
     Parts begin with a letter or digit, so no key of ours climbs out of its org's folder.
 
-    >>> from uuid import UUID
     >>> org_of(event_prefix(OrgId(UUID(int=0)), EventId(UUID(int=1)), datetime.now(UTC)) + "/1.jpg")
     UUID('00000000-0000-0000-0000-000000000000')
     >>> org_of("AAAAAAAAAAAAAAAAAAAAAA/2026-11/../../AAAAAAAAAAAAAAAAAAAAAQ/1.jpg")
@@ -46,5 +44,18 @@ def org_of(key: str) -> OrgId | None:
         return None
     try:
         return OrgId(from_ruuid(match["org"]))
+    except ValueError:
+        return None
+
+
+def subject_of(key: str) -> UUID | None:
+    """The event or the enrolled face that *key* shows; None when it is no key of ours.
+
+    >>> subject_of(event_prefix(OrgId(UUID(int=0)), EventId(UUID(int=1)), datetime.now(UTC)) + "/1")
+    UUID('00000000-0000-0000-0000-000000000001')
+    """
+    match = _KEY.fullmatch(key)
+    try:
+        return from_ruuid(match["subject"]) if match else None
     except ValueError:
         return None

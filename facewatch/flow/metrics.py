@@ -65,6 +65,10 @@ class Metrics:
         stage_seconds: By `Stage`.
         requests: By family, operation and status.
         request_seconds: By family and operation.
+        limited: Requests turned away by a limit, by whose it was: org or address.
+        unknown_keys: Requests with a key that nobody has.
+        audit_entries: Entries written to the audit log.
+        audit_waiting: Entries that wait to be written.
     """
 
     registry: CollectorRegistry
@@ -81,6 +85,10 @@ class Metrics:
     stage_seconds: Histogram
     requests: Counter
     request_seconds: Histogram
+    limited: Counter
+    unknown_keys: Counter
+    audit_entries: Counter
+    audit_waiting: Gauge
 
     @classmethod
     def on(cls, registry: CollectorRegistry | None = None) -> "Metrics":
@@ -120,6 +128,10 @@ class Metrics:
             request_seconds=histogram(
                 "http_request_seconds", "Time to answer", "family", "operation"
             ),
+            limited=counter("facewatch_limited_total", "Requests turned away by a limit", "whose"),
+            unknown_keys=counter("facewatch_unknown_keys_total", "Requests with an unknown key"),
+            audit_entries=counter("facewatch_audit_entries_total", "Audit entries written"),
+            audit_waiting=gauge("facewatch_audit_waiting", "Audit entries not yet written"),
         )
 
     def show_state(self, camera: str, state: CameraState) -> None:

@@ -8,6 +8,7 @@ from facewatch.api.deps import Deps
 from facewatch.api.family import Role
 from facewatch.api.house.resource import resource
 from facewatch.api.house.wire import Id, Shape
+from facewatch.domain.audit import Action
 from facewatch.ports import ApiKey
 
 
@@ -42,6 +43,6 @@ async def change_org(deps: Deps, caller: ApiKey, asked: OrgChangesIn) -> OrgOut:
 
 
 ROUTES = [
-    resource("GET", "/api/v1/org", get_org),
-    resource("PATCH", "/api/v1/org", change_org, Role.ADMIN),
+    resource("GET", "/api/v1/org", get_org, action=None),
+    resource("PATCH", "/api/v1/org", change_org, Role.ADMIN, action=Action.ORG_UPDATED),
 ]

@@ -10,9 +10,11 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from facewatch import errors
+from facewatch.api.audit import concerns_asked, concerns_shown
 from facewatch.api.deps import Deps
 from facewatch.api.family import Role, Route, body_of, origin, refused
 from facewatch.api.house.wire import Shape, Thing
+from facewatch.domain.audit import Action
 from facewatch.domain.ids import to_ruuid
 from facewatch.ports import ApiKey
 
@@ -28,6 +30,8 @@ def resource(
     handler: Callable[[Deps, ApiKey, In], Awaitable[Shape | None]],
     needs: Role = Role.VIEWER,
     status: int = 200,
+    *,
+    action: Action | None,
 ) -> Route:
     """*method* *path*: what was asked comes in, the handler's shape goes out.
 
@@ -35,6 +39,9 @@ def resource(
     query of a GET or DELETE (a list's field may stand there several times), and from the JSON
     body of anything else, where a number is no string. With *status* 201 the answer says where
     the new thing is; a handler that gives nothing answers 204.
+
+    Its audit entry names the ids in the question and of the answer; what else it is about, the
+    handler says with `audit.concerns`.
     """
     hints = get_type_hints(handler)
     asked: type[In] = next(hint for name, hint in hints.items() if name not in _OURS)
@@ -48,9 +55,11 @@ def resource(
         if taken := named & given.keys():
             raise errors.InvalidRequest(f"{min(taken)} stands in the path", "send it there only")
         message = _read(asked, {**given, **request.match_info}, strict=not bodiless)
+        concerns_asked(message)
         result = await handler(deps, caller, message)
         if result is None:
             return web.Response(status=204)
+        concerns_shown(result)
         response = web.Response(
             status=status, text=result.model_dump_json(), content_type="application/json"
         )
@@ -59,7 +68,7 @@ def resource(
         return response
 
     return Route(
-        *(method, path, answer, needs),
+        *(method, path, answer, needs, action),
         about=getdoc(handler) or "",
         takes=None if method in _BODILESS or named >= asked.model_fields.keys() else asked,
         query=asked if method in _BODILESS or named else None,
@@ -138,6 +147,9 @@ def failure(request: web.Request, error: Exception) -> web.Response:
             return _problem(404, "Not Found", str(error))
         case errors.AlreadyExists() | errors.InUse():
             return _problem(409, "Conflict", str(error))
+        case errors.TooManyRequests():
+            later = {"Retry-After": str(error.again_s)}
+            return _problem(429, "Too Many Requests", str(error), later)
         case errors.StoreTrouble():
             again = {"Retry-After": "1"}
             return _problem(503, "Service Unavailable", "a store is down; try again", again)

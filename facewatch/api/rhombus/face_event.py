@@ -18,6 +18,7 @@ from facewatch.api.rhombus.wire import (
     UpdateFaceEventIn,
     UpdateFaceEventOut,
 )
+from facewatch.domain.audit import Action
 from facewatch.domain.ids import EventId, PersonId, from_ruuid
 from facewatch.errors import NotFound
 from facewatch.ports import ApiKey
@@ -84,8 +85,27 @@ async def delete_face_event(
 _BASE = "/api/faceRecognition/faceEvent"
 
 ROUTES = [
-    operation(f"{_BASE}/getFaceEvent", GetFaceEventIn, get_face_event),
-    operation(f"{_BASE}/findFaceEventsByOrg", FindFaceEventsByOrgIn, find_face_events_by_org),
-    operation(f"{_BASE}/updateFaceEvent", UpdateFaceEventIn, update_face_event, Role.OPERATOR),
-    operation(f"{_BASE}/deleteFaceEvent", DeleteFaceEventIn, delete_face_event, Role.OPERATOR),
+    operation(
+        f"{_BASE}/getFaceEvent", GetFaceEventIn, get_face_event, action=Action.FACE_EVENT_VIEWED
+    ),
+    operation(
+        f"{_BASE}/findFaceEventsByOrg",
+        FindFaceEventsByOrgIn,
+        find_face_events_by_org,
+        action=Action.FACE_EVENTS_SEARCHED,
+    ),
+    operation(
+        f"{_BASE}/updateFaceEvent",
+        UpdateFaceEventIn,
+        update_face_event,
+        Role.OPERATOR,
+        action=Action.FACE_EVENT_UPDATED,
+    ),
+    operation(
+        f"{_BASE}/deleteFaceEvent",
+        DeleteFaceEventIn,
+        delete_face_event,
+        Role.OPERATOR,
+        action=Action.FACE_EVENT_DELETED,
+    ),
 ]

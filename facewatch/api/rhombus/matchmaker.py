@@ -15,6 +15,7 @@ from facewatch.api.rhombus.wire_people import (
     Nothing,
     UpdateFaceMatchingConfigIn,
 )
+from facewatch.domain.audit import Action
 from facewatch.people.forget import unenrol
 from facewatch.ports import ApiKey
 
@@ -91,22 +92,39 @@ ROUTES = [
         CreateFaceMatchmakerFromSightingIn,
         create_face_matchmaker_from_sighting,
         Role.OPERATOR,
+        action=Action.FACE_MATCHMAKER_CREATED,
     ),
-    operation(f"{_BASE}/getFaceMatchmaker", FaceMatchmakerIn, get_face_matchmaker),
     operation(
-        f"{_BASE}/deleteFaceMatchmaker", FaceMatchmakerIn, delete_face_matchmaker, Role.OPERATOR
+        f"{_BASE}/getFaceMatchmaker",
+        FaceMatchmakerIn,
+        get_face_matchmaker,
+        action=Action.FACE_MATCHMAKER_VIEWED,
     ),
-    operation(f"{_BASE}/findFaceMatchmakersByOrg", Nothing, find_face_matchmakers_by_org),
+    operation(
+        f"{_BASE}/deleteFaceMatchmaker",
+        FaceMatchmakerIn,
+        delete_face_matchmaker,
+        Role.OPERATOR,
+        action=Action.FACE_MATCHMAKER_DELETED,
+    ),
+    operation(
+        f"{_BASE}/findFaceMatchmakersByOrg",
+        Nothing,
+        find_face_matchmakers_by_org,
+        action=Action.FACE_MATCHMAKERS_VIEWED,
+    ),
     operation(
         f"{_BASE}/findFaceMatchmakersByPerson",
         FindFaceMatchmakersByPersonIn,
         find_face_matchmakers_by_person,
+        action=Action.FACE_MATCHMAKERS_VIEWED,
     ),
-    operation(f"{_BASE}/getFaceMatchingConfig", Nothing, get_face_matching_config),
+    operation(f"{_BASE}/getFaceMatchingConfig", Nothing, get_face_matching_config, action=None),
     operation(
         f"{_BASE}/updateFaceMatchingConfig",
         UpdateFaceMatchingConfigIn,
         update_face_matching_config,
         Role.OPERATOR,
+        action=Action.FACE_MATCHING_CONFIG_UPDATED,
     ),
 ]

@@ -8,9 +8,11 @@ from aiohttp import web
 from pydantic import ValidationError
 
 from facewatch import errors
+from facewatch.api.audit import concerns_asked, concerns_shown
 from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Role, Route, body_of, origin, refused
 from facewatch.api.rhombus.wire import Message, milliseconds
+from facewatch.domain.audit import Action
 from facewatch.ports import ApiKey
 
 SCHEMES = frozenset({"api-token", "api", "partner-api-token", "partner-api"})
@@ -23,19 +25,27 @@ def operation(
     message: type[In],
     handler: Callable[[Deps, ApiKey, In], Awaitable[Message]],
     needs: Role = Role.VIEWER,
+    *,
+    action: Action | None,
 ) -> Route:
-    """POST *path*: a *message* comes in, the handler's message goes out."""
+    """POST *path*: a *message* comes in, the handler's message goes out.
+
+    Its audit entry names the ids in the question and of the one object in the answer; what else
+    it is about, the handler says with `audit.concerns`.
+    """
 
     async def answer(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
         try:
             parsed = message.model_validate_json(await body_of(request))
         except ValidationError as error:
             raise refused(error) from None
+        concerns_asked(parsed)
         result = await handler(deps, caller, parsed)
+        concerns_shown(result)
         return _json(200, result.model_dump_json(by_alias=True))
 
     return Route(
-        *("POST", path, answer, needs),
+        *("POST", path, answer, needs, action),
         about=getdoc(handler) or "",
         takes=message,
         gives=get_type_hints(handler)["return"],
@@ -70,6 +80,13 @@ def failure(request: web.Request, error: Exception) -> web.Response:
             )
         case errors.InvalidRequest():
             return _refusal(400, "Bad Request", str(error))
+        case errors.TooManyRequests():
+            return web.Response(
+                status=429,
+                text="Too many api requests. Enhance your calm.",
+                content_type="text/plain",
+                headers={"Retry-After": str(error.again_s)},
+            )
         case errors.StoreTrouble():
             again = {"Retry-After": "1"}
             return _refusal(503, "Service Unavailable", "a store is down; try again", again)

@@ -17,6 +17,7 @@ from facewatch.api.rhombus.wire_people import (
     PersonSelectiveUpdateIn,
     UpdatePersonIn,
 )
+from facewatch.domain.audit import Action
 from facewatch.domain.ids import to_ruuid
 from facewatch.people.forget import forget
 from facewatch.people.words import as_kept
@@ -98,12 +99,49 @@ def _label(message: PersonLabelIn) -> str:
 _BASE = "/api/faceRecognition/person"
 
 ROUTES = [
-    operation(f"{_BASE}/createPerson", CreatePersonIn, create_person, Role.OPERATOR),
-    operation(f"{_BASE}/getPerson", GetPersonIn, get_person),
-    operation(f"{_BASE}/updatePerson", UpdatePersonIn, update_person, Role.OPERATOR),
-    operation(f"{_BASE}/deletePerson", DeletePersonIn, delete_person, Role.OPERATOR),
-    operation(f"{_BASE}/findPeopleByOrg", Nothing, find_people_by_org),
-    operation(f"{_BASE}/addPersonLabel", PersonLabelIn, add_person_label, Role.OPERATOR),
-    operation(f"{_BASE}/removePersonLabel", PersonLabelIn, remove_person_label, Role.OPERATOR),
-    operation(f"{_BASE}/findPersonLabelsByOrg", Nothing, find_person_labels_by_org),
+    operation(
+        f"{_BASE}/createPerson",
+        CreatePersonIn,
+        create_person,
+        Role.OPERATOR,
+        action=Action.FACE_PERSON_CREATED,
+    ),
+    operation(f"{_BASE}/getPerson", GetPersonIn, get_person, action=Action.FACE_PERSON_VIEWED),
+    operation(
+        f"{_BASE}/updatePerson",
+        UpdatePersonIn,
+        update_person,
+        Role.OPERATOR,
+        action=Action.FACE_PERSON_UPDATED,
+    ),
+    operation(
+        f"{_BASE}/deletePerson",
+        DeletePersonIn,
+        delete_person,
+        Role.OPERATOR,
+        action=Action.FACE_PERSON_DELETED,
+    ),
+    operation(
+        f"{_BASE}/findPeopleByOrg", Nothing, find_people_by_org, action=Action.FACE_PEOPLE_VIEWED
+    ),
+    operation(
+        f"{_BASE}/addPersonLabel",
+        PersonLabelIn,
+        add_person_label,
+        Role.OPERATOR,
+        action=Action.FACE_PERSON_LABEL_ADDED,
+    ),
+    operation(
+        f"{_BASE}/removePersonLabel",
+        PersonLabelIn,
+        remove_person_label,
+        Role.OPERATOR,
+        action=Action.FACE_PERSON_LABEL_REMOVED,
+    ),
+    operation(
+        f"{_BASE}/findPersonLabelsByOrg",
+        Nothing,
+        find_person_labels_by_org,
+        action=Action.FACE_PEOPLE_VIEWED,
+    ),
 ]

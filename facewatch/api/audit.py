@@ -1,0 +1,270 @@
+"""The journal: every answer that changes or shows something about people leaves an entry."""
+
+import asyncio
+import logging
+import re
+from collections import deque
+from collections.abc import AsyncIterator, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager, suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime
+from functools import cache
+from itertools import islice
+from uuid import UUID
+
+from aiohttp import web
+from pydantic import BaseModel
+
+from facewatch import errors
+from facewatch.api import trace
+from facewatch.domain.audit import Action, AuditEntry, AuditFilter, AuditId, Outcome
+from facewatch.domain.ids import OrgId, from_prefixed, from_ruuid, new_id
+from facewatch.flow.metrics import Metrics
+from facewatch.ports import ApiKey, AuditLog
+
+log = logging.getLogger(__name__)
+
+_BOUND = 10_000
+_BATCH = 500
+_GATHER_S = 0.25
+_PATIENCE_S = 5.0
+_PAUSE_S = 0.5
+_MOST_SUBJECTS = 100
+_LONGEST_AGENT = 120
+
+_subjects: ContextVar[list[UUID] | None] = ContextVar("subjects", default=None)
+
+
+def concerns(*subjects: UUID) -> None:
+    """The request under way is about these: its entry names them.
+
+    The ids of a message and of the one object in its answer are named without this.
+    """
+    if (noted := _subjects.get()) is not None:
+        noted.extend(subjects)
+
+
+def concerns_asked(question: BaseModel) -> None:
+    """Every id that a caller named."""
+    concerns(*_asked(question))
+
+
+def concerns_shown(answer: BaseModel) -> None:
+    """The one object that an answer holds, or is, and who it shows; a list is not taken apart."""
+    for name in _names(type(answer)):
+        value = getattr(answer, name)
+        if isinstance(value, BaseModel):
+            concerns(*(it for field in _SHOWN for it in _spelled(getattr(value, field, None))))
+        elif name in _SHOWN:
+            concerns(*_spelled(value))
+
+
+_SHOWN = ("uuid", "id", "person_uuid", "person")
+_ID = re.compile(r"(.*_)?(uu)?ids?")
+_PLACE = "cursor"
+"""Where a page begins is not what it is about."""
+
+
+def _asked(question: BaseModel) -> Iterator[UUID]:
+    for name in _names(type(question)):
+        value = getattr(question, name)
+        if isinstance(value, BaseModel):
+            yield from _asked(value)
+        elif (isinstance(value, UUID) and name != _PLACE) or _ID.fullmatch(name):
+            yield from _spelled(value)
+
+
+@cache
+def _names(shape: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(shape.model_fields)
+
+
+def _spelled(value: object) -> Iterator[UUID]:
+    """The ids in *value*, in any spelling of ours; what spells none is passed over."""
+    match value:
+        case UUID():
+            yield value
+        case str():
+            head = value.partition(".")[0]  # a device's facet
+            with suppress(ValueError):
+                yield from_prefixed("face", head) if head[:5] == "face_" else from_ruuid(head)
+        case list() | tuple() | frozenset():
+            for each in islice(value, _MOST_SUBJECTS):
+                yield from _spelled(each)
+
+
+class Journal:
+    """Entries on their way to the log, in batches, off the way of the answers.
+
+    Bounded: at 10,000 entries that wait, as with the database down, requests wait, and after
+    five seconds are refused before they have shown anything. Event loop only.
+    """
+
+    def __init__(self, log: AuditLog, metrics: Metrics) -> None:
+        self._log = log
+        self._metrics = metrics
+        self._waiting: deque[AuditEntry] = deque()
+        self._noted = self._written = 0
+        self._some, self._hurry, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
+        self._progress = asyncio.Condition()
+        self._writer: asyncio.Task[None] | None = None
+
+    @asynccontextmanager
+    async def kept(self) -> AsyncIterator[None]:
+        """Entries are written while the block runs; what waits at its end is written then."""
+        self._writer = asyncio.create_task(self._write())
+        try:
+            yield
+        finally:
+            with suppress(errors.DatabaseUnavailable):
+                await self.flushed()
+            if self._waiting:
+                log.error("%d audit entries are lost: Postgres is down", len(self._waiting))
+            self._writer.cancel()
+            with suppress(asyncio.CancelledError):
+                await self._writer
+
+    async def room(self) -> None:
+        """Returns once one entry more can be kept.
+
+        Raises:
+            DatabaseUnavailable: there was no room in five seconds.
+        """
+        if self._writer is not None and self._writer.done():
+            self._writer.result()  # what broke it breaks every request that would go unrecorded
+        if len(self._waiting) < _BOUND:
+            return
+        try:
+            async with asyncio.timeout(_PATIENCE_S):
+                while len(self._waiting) >= _BOUND:
+                    self._room.clear()
+                    await self._room.wait()
+        except TimeoutError:
+            raise errors.DatabaseUnavailable(
+                "the audit log takes no entries", "see what is wrong with Postgres"
+            ) from None
+
+    @contextmanager
+    def noting(self, action: Action, caller: ApiKey, request: web.Request) -> Iterator[None]:
+        """The block is one entry, however it ends."""
+        at = datetime.now(UTC)
+        subjects: list[UUID] = []
+        token = _subjects.set(subjects)
+        outcome = Outcome.FAILED
+        try:
+            yield
+            outcome = Outcome.DONE
+        except Exception as error:
+            outcome = _outcome(error)
+            raise
+        finally:
+            _subjects.reset(token)
+            self._note(_entry(action, caller, at, request, subjects, outcome))
+
+    async def flushed(self) -> None:
+        """Until everything noted so far is in the log.
+
+        Raises:
+            DatabaseUnavailable: it was not within five seconds.
+        """
+        due = self._noted
+        self._hurry.set()
+        try:
+            async with asyncio.timeout(_PATIENCE_S), self._progress:
+                await self._progress.wait_for(lambda: self._written >= due)
+        except TimeoutError:
+            raise errors.DatabaseUnavailable(
+                "the audit log could not be written", "see what is wrong with Postgres"
+            ) from None
+
+    async def page(
+        self, org: OrgId, wanted: AuditFilter, limit: int, before: AuditId | None = None
+    ) -> list[AuditEntry]:
+        """As `AuditLog.page`; what this process answered before is among it."""
+        await self.flushed()
+        return await self._log.page(org, wanted, limit, before)
+
+    def _note(self, entry: AuditEntry) -> None:
+        self._waiting.append(entry)
+        self._noted += 1
+        self._some.set()
+        if len(self._waiting) >= _BATCH:
+            self._hurry.set()
+
+    async def _write(self) -> None:
+        while True:
+            await self._some.wait()
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_GATHER_S):
+                    await self._hurry.wait()
+            while self._waiting:
+                await self._write_batch()
+            self._some.clear()
+            self._hurry.clear()
+
+    async def _write_batch(self) -> None:
+        batch = list(islice(self._waiting, _BATCH))
+        await self._added(batch)
+        for _ in batch:
+            self._waiting.popleft()
+        self._written += len(batch)
+        self._metrics.audit_entries.inc(len(batch))
+        self._metrics.audit_waiting.set(len(self._waiting))
+        self._room.set()
+        async with self._progress:
+            self._progress.notify_all()
+
+    async def _added(self, batch: Sequence[AuditEntry]) -> None:
+        """Try until the database takes it; a batch that it had taken already changes nothing."""
+        said = False
+        while True:
+            try:
+                return await self._log.add(batch)
+            except errors.DatabaseUnavailable as trouble:
+                if not said:
+                    log.warning("audit entries wait: %s", trouble)
+                said = True
+                self._metrics.audit_waiting.set(len(self._waiting))
+                await asyncio.sleep(_PAUSE_S)
+
+
+def _outcome(error: Exception) -> Outcome:
+    match error:
+        case errors.Forbidden():
+            return Outcome.REFUSED
+        case errors.InvalidRequest():
+            return Outcome.INVALID
+        case errors.NotFound():
+            return Outcome.ABSENT
+        case errors.StoreTrouble():
+            return Outcome.FAILED
+        case errors.FacewatchError():
+            return Outcome.UNDONE
+        case web.HTTPException() if error.status < 500:
+            return Outcome.INVALID
+        case _:
+            return Outcome.FAILED
+
+
+def _entry(
+    action: Action,
+    caller: ApiKey,
+    at: datetime,
+    request: web.Request,
+    subjects: Sequence[UUID],
+    outcome: Outcome,
+) -> AuditEntry:
+    agent = request.headers.get("User-Agent", "")[:_LONGEST_AGENT]
+    return AuditEntry(
+        id=AuditId(new_id(at)),
+        org=caller.org,
+        at=at,
+        key=caller.id,
+        key_name=caller.name,
+        action=action,
+        subjects=tuple(islice(dict.fromkeys(subjects), _MOST_SUBJECTS)),
+        outcome=outcome,
+        remote=request.remote or "",
+        agent=agent.encode("ascii", "backslashreplace").decode(),
+        request=trace.current(),
+    )

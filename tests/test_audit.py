@@ -1,0 +1,146 @@
+"""What is written down about each request, and how it is read."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import aiohttp
+import pytest
+from factories import ORG, a_camera, a_record, some_deps
+
+from facewatch.api.deps import Deps
+from facewatch.api.server import application, serving
+from facewatch.domain.audit import Action, AuditEntry, AuditFilter, Outcome
+from facewatch.domain.events import EventRecord
+from facewatch.domain.ids import new_id, to_ruuid
+from facewatch.ports import ApiKey
+from facewatch.store.cameras import PostgresCameras
+from facewatch.store.database import Database
+from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.keys import PostgresKeys
+from facewatch.store.people import PostgresPeople
+from facewatch.store.secrets import Vault
+
+RHOMBUS = "/api/faceRecognition"
+
+
+@dataclass
+class House:
+    """A running service and an operator's key to it."""
+
+    client: aiohttp.ClientSession
+    deps: Deps
+    key: ApiKey
+    event: EventRecord
+
+    async def ask(self, operation: str, message: object = None, **headers: str) -> dict[str, Any]:
+        path = operation if operation.startswith("/") else f"{RHOMBUS}/{operation}"
+        async with self.client.post(path, json=message or {}, headers=headers) as answer:
+            said: dict[str, Any] = await answer.json()
+            return said
+
+    async def entries(self, **wanted: Any) -> list[AuditEntry]:
+        return await self.deps.audit.page(ORG, AuditFilter(**wanted), 1000)
+
+
+@pytest.fixture
+async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
+    camera = a_camera()
+    await PostgresCameras(database, Vault(tmp_path)).add(camera)
+    event = a_record(camera.id)
+    await PostgresFaceEvents(database).add([event])
+    key, secret = await PostgresKeys(database).create(ORG, "tests", "operator")
+    deps = some_deps(database, tmp_path, clock=lambda: datetime.now(UTC))
+    headers = {"x-auth-apikey": secret, "x-auth-scheme": "api-token", "User-Agent": "door/1"}
+    async with (
+        serving(application(deps), "127.0.0.1", 0) as url,
+        aiohttp.ClientSession(url, headers=headers) as client,
+    ):
+        yield House(client, deps, key, event)
+
+
+async def test_a_look_says_who_what_when_and_from_where(house: House) -> None:
+    before = datetime.now(UTC)
+    sent = {"X-Request-Id": "look-1"}
+    await house.ask("faceEvent/getFaceEvent", {"eventUuid": to_ruuid(house.event.id)}, **sent)
+
+    (entry,) = await house.entries()
+
+    assert (entry.key, entry.key_name, entry.org) == (house.key.id, "tests", ORG)
+    assert (entry.action, entry.outcome) == (Action.FACE_EVENT_VIEWED, Outcome.DONE)
+    assert entry.subjects == (house.event.id,)
+    assert before <= entry.at <= datetime.now(UTC)
+    assert (entry.remote, entry.agent, entry.request) == ("127.0.0.1", "door/1", "look-1")
+
+
+async def test_who_was_made_and_who_was_shown_are_subjects(house: House) -> None:
+    made = await house.ask("person/createPerson", {"name": "Ada"})
+    await house.ask(
+        "faceEvent/updateFaceEvent",
+        {"eventUuid": to_ruuid(house.event.id), "personName": "Ada"},
+    )
+
+    named, created = await house.entries()
+    person = (await PostgresPeople(house.deps.people._database).named(ORG, "Ada")).id  # type: ignore[attr-defined]
+
+    assert made["person"]["uuid"] == to_ruuid(person)
+    assert (created.action, created.subjects) == (Action.FACE_PERSON_CREATED, (person,))
+    assert (named.action, named.subjects) == (
+        Action.FACE_EVENT_UPDATED,
+        (house.event.id, person),
+    )
+    assert [it.id for it in await house.entries(subject=person)] == [named.id, created.id]
+
+
+async def test_each_way_to_end_is_said(house: House) -> None:
+    _, viewer = await PostgresKeys(house.deps.events._database).create(ORG, "v", "viewer")  # type: ignore[attr-defined]
+    await house.ask("faceEvent/getFaceEvent", {"eventUuid": to_ruuid(new_id())})
+    await house.ask("faceEvent/getFaceEvent", {"eventUuid": 7})
+    await house.ask("person/createPerson", {"name": "Ada"}, **{"x-auth-apikey": viewer})
+    await house.ask("person/createPerson", {"name": " "})
+    await house.ask("person/findPeopleByOrg", **{"x-auth-org": to_ruuid(new_id())})
+    await house.ask("person/findPeopleByOrg", **{"x-auth-org": to_ruuid(ORG)})
+    await house.ask("person/findPeopleByOrg", **{"x-auth-apikey": "fw_unknown"})
+
+    assert [it.outcome for it in reversed(await house.entries())] == [
+        Outcome.ABSENT,
+        Outcome.INVALID,
+        Outcome.REFUSED,
+        Outcome.UNDONE,
+        Outcome.REFUSED,
+        Outcome.DONE,
+    ]
+
+
+async def test_every_request_is_one_entry_however_many_come_at_once(house: House) -> None:
+    async def some(count: int) -> None:
+        for _ in range(count):
+            await house.ask("faceEvent/getFaceEvent", {"eventUuid": to_ruuid(house.event.id)})
+
+    await asyncio.gather(*(some(25) for _ in range(16)))
+
+    entries = await house.entries()
+    assert len(entries) == 400
+    assert [it.id for it in entries] == sorted((it.id for it in entries), reverse=True)
+
+
+async def test_entries_are_found_by_key_action_and_window(house: House) -> None:
+    now = house.deps.clock()
+    await house.ask("person/findPeopleByOrg")
+    await house.ask("person/createPerson", {"name": "Ada"})
+    created, listed = await house.entries()
+
+    assert await house.entries(key=house.key.id) == [created, listed]
+    assert await house.entries(key=house.key.id, action=Action.FACE_PEOPLE_VIEWED) == [listed]
+    assert await house.entries(action=Action.FACE_PERSON_CREATED) == [created]
+    assert await house.entries(since=now, until=now + timedelta(hours=1)) == [created, listed]
+    assert await house.entries(until=now) == []
+    assert await house.entries(subject=new_id()) == []
+
+
+async def test_of_another_org_nothing_is_read(house: House) -> None:
+    await house.ask("person/findPeopleByOrg")
+    assert await house.deps.audit.page(replace(house.key, org=new_id()).org, AuditFilter(), 9) == []  # type: ignore[arg-type]
