@@ -9,10 +9,12 @@ from inspect import getdoc
 from aiohttp import web
 from pydantic import ValidationError
 
+from facewatch.api.audit import concerns_asked
 from facewatch.api.deps import Deps
 from facewatch.api.family import Role, Route, body_of, refused
 from facewatch.api.rhombus import lists
 from facewatch.api.rhombus.wire import ExportFaceEventsByOrgIn, FaceEventOut, FaceEventSearchFilter
+from facewatch.domain.audit import Action
 from facewatch.domain.events import EventFilter, FaceEvent
 from facewatch.domain.ids import OrgId
 from facewatch.ports import ApiKey, FaceEvents
@@ -49,6 +51,7 @@ async def export_face_events_by_org(
         message = ExportFaceEventsByOrgIn.model_validate_json(await body_of(request))
     except ValidationError as error:
         raise refused(error) from None
+    concerns_asked(message)
     asked = lists.wanted(message.search_filter or FaceEventSearchFilter())
     wanted = lists.lately(asked, deps.clock())
     # before the answer begins: a store that is down can still be said in its head
@@ -118,6 +121,7 @@ ROUTES = [
         "/api/faceRecognition/faceEvent/exportFaceEventsByOrg",
         export_face_events_by_org,
         Role.VIEWER,
+        Action.FACE_EVENTS_EXPORTED,
         about=getdoc(export_face_events_by_org) or "",
         takes=ExportFaceEventsByOrgIn,
         gives="text/csv",
