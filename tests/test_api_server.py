@@ -17,7 +17,7 @@ import pytest
 
 from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps
-from facewatch.api.family import Family, Role
+from facewatch.api.family import Family, Role, Style
 from facewatch.api.rhombus.operation import credential, failure, operation
 from facewatch.api.rhombus.wire import Message
 from facewatch.api.server import application, serving
@@ -142,7 +142,8 @@ class Nothing(Message):
 
 
 def family(*routes: object) -> Family:
-    return Family("test", "/test/", routes, credential, failure)  # type: ignore[arg-type]
+    style = Style(lambda _route: "Test", lambda _route, _side: None, {}, ())
+    return Family("test", "/test/", routes, credential, failure, style)  # type: ignore[arg-type]
 
 
 async def test_every_answer_names_its_request_and_so_does_its_log_line(

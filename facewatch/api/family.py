@@ -6,7 +6,7 @@ in `server` for all of them.
 """
 
 import re
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import TypeAlias
@@ -85,6 +85,7 @@ class Route:
         query: The parameters of its path and query; fields that the path names are the path's.
         gives: What its answer holds: JSON of a model, or bytes of a media type; None with 204.
         status: Of the answer when all is well: 200, 201 with a Location, or 204.
+        name: What programs call it; else it is the end of its path.
     """
 
     method: str
@@ -97,6 +98,76 @@ class Route:
     query: type[BaseModel] | None = None
     gives: type[BaseModel] | str | None = "application/octet-stream"
     status: int = 200
+    name: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class OpenRoute:
+    """One operation that needs no key: GET *path*, described as a `Route` is.
+
+    Attributes:
+        statuses: With which it answers so.
+    """
+
+    path: str
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]]
+    name: str
+    about: str
+    gives: type[BaseModel] | str
+    statuses: Sequence[int] = (200,)
+
+
+@dataclass(frozen=True, slots=True)
+class Refusal:
+    """One way in which a family says no.
+
+    Attributes:
+        when: For whoever reads the API's description.
+        gives: JSON of a model, or bytes of a media type.
+        media_type: Of the JSON.
+    """
+
+    status: int
+    when: str
+    gives: type[BaseModel] | str
+    media_type: str = "application/json"
+
+
+API_KEY = {
+    "type": "apiKey",
+    "in": "header",
+    "name": "x-auth-apikey",
+    "description": "A key as `facewatch key create` prints it.",
+}
+"""The way to show a key that every family has, in OpenAPI's words."""
+
+
+class Side(StrEnum):
+    """Which of an operation's two messages is meant."""
+
+    REQUEST = "Request"
+    RESPONSE = "Response"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """How the routes of a family are described to programs, in OpenAPI's words.
+
+    Attributes:
+        tag: What a route is listed under.
+        title: What a route's message is called; None where its model's own name stands.
+        security: Ways to show a key, by name; any one will do.
+        parameters: What every request has to say beside them.
+        refusals: Of every route, one a status.
+        failure: What a 200 holds that says no.
+    """
+
+    tag: Callable[[Route], str]
+    title: Callable[[Route, Side], str | None]
+    security: Mapping[str, Mapping[str, str]]
+    refusals: Sequence[Refusal]
+    parameters: Sequence[Mapping[str, object]] = ()
+    failure: type[BaseModel] | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -107,6 +178,7 @@ class Family:
         prefix: Every path of the family begins with it.
         credential: The secret that a request shows; raises Unauthenticated.
         failure: The answer to a request that raised.
+        style: How all this is described.
     """
 
     name: str
@@ -114,3 +186,4 @@ class Family:
     routes: Sequence[Route]
     credential: Callable[[web.Request], str]
     failure: Callable[[web.Request, Exception], web.Response]
+    style: Style

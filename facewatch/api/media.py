@@ -10,8 +10,9 @@ from pydantic import BaseModel, Field
 from facewatch import errors
 from facewatch.api.audit import concerns
 from facewatch.api.deps import Deps
-from facewatch.api.family import Family, Role, Route
+from facewatch.api.family import API_KEY, Family, Refusal, Role, Route, Side, Style
 from facewatch.api.rhombus import operation
+from facewatch.api.rhombus.style import REFUSALS, SCHEME, RefusedOut
 from facewatch.domain.audit import Action
 from facewatch.domain.keys import org_of, subject_of
 from facewatch.ports import ApiKey
@@ -58,6 +59,10 @@ def _failure(request: web.Request, error: Exception) -> web.Response:
     return operation.failure(request, error)
 
 
+def _own_name(route: Route, side: Side) -> None:
+    return None
+
+
 FAMILY = Family(
     name="media",
     prefix="/media/",
@@ -67,8 +72,16 @@ FAMILY = Family(
             about=getdoc(get_picture) or "",
             query=PictureIn,
             gives="image/*",
+            name="get_picture",
         )
     ],
     credential=operation.credential,
     failure=_failure,
+    style=Style(
+        lambda _route: "Pictures",
+        _own_name,
+        {"ApiKeyAuth": API_KEY},
+        [*REFUSALS, Refusal(404, "There is no such picture, or it was erased.", RefusedOut)],
+        parameters=[SCHEME],
+    ),
 )

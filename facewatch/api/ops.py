@@ -2,12 +2,15 @@
 
 import asyncio
 from collections import Counter
+from collections.abc import Awaitable, Callable, Sequence
+from inspect import getdoc
 
 from aiohttp import web
 from prometheus_client import CONTENT_TYPE_LATEST, generate_latest
+from pydantic import BaseModel
 
 from facewatch.api.deps import DEPS, Probe
-from facewatch.api.family import origin
+from facewatch.api.family import OpenRoute, origin
 from facewatch.domain.ids import OrgId
 from facewatch.domain.urls import redact
 from facewatch.errors import FacewatchError
@@ -16,31 +19,56 @@ from facewatch.ports import CameraStatuses
 _PATIENCE_S = 2.0
 
 
+class Alive(BaseModel):
+    """The process answers."""
+
+    alive: bool
+
+
+class Part(BaseModel):
+    """How one part of the service is, in a few words."""
+
+    ready: bool
+    detail: str
+
+
+class Readiness(BaseModel):
+    """Whether every part can work."""
+
+    ready: bool
+    parts: dict[str, Part]
+
+
+class ProtectedResource(BaseModel):
+    """RFC 9728."""
+
+    resource: str
+    resource_name: str
+    bearer_methods_supported: list[str]
+
+
 async def healthz(request: web.Request) -> web.Response:
     """200 while the process answers at all."""
-    return web.json_response({"alive": True})
+    return _said(Alive(alive=True))
 
 
 async def readyz(request: web.Request) -> web.Response:
     """200 when every part can work, else 503; each part says how it is."""
     probes = request.app[DEPS].readiness
     found = await asyncio.gather(*map(_asked, probes.values()))
-    parts = {
-        name: {"ready": ready, "detail": detail}
-        for name, (ready, detail) in zip(probes, found, strict=True)
-    }
-    ready = all(ready for ready, _ in found)
-    return web.json_response({"ready": ready, "parts": parts}, status=200 if ready else 503)
+    parts = dict(zip(probes, found, strict=True))
+    ready = all(part.ready for part in found)
+    return _said(Readiness(ready=ready, parts=parts), status=200 if ready else 503)
 
 
-async def _asked(probe: Probe) -> tuple[bool, str]:
+async def _asked(probe: Probe) -> Part:
     try:
         async with asyncio.timeout(_PATIENCE_S):
-            return True, redact(await probe())
+            return Part(ready=True, detail=redact(await probe()))
     except FacewatchError as error:
-        return False, redact(str(error))
+        return Part(ready=False, detail=redact(str(error)))
     except TimeoutError:
-        return False, f"no answer within {_PATIENCE_S:g} s"
+        return Part(ready=False, detail=f"no answer within {_PATIENCE_S:g} s")
 
 
 def camera_summary(statuses: CameraStatuses, org: OrgId) -> Probe:
@@ -61,17 +89,30 @@ async def metrics(request: web.Request) -> web.Response:
 
 async def protected_resource(request: web.Request) -> web.Response:
     """What a 401 points to (RFC 9728): only we give out keys, and none is a bearer token."""
-    said = {
-        "resource": origin(request),
-        "resource_name": "facewatch",
-        "bearer_methods_supported": [],
-    }
-    return web.json_response(said)
+    return _said(
+        ProtectedResource(
+            resource=origin(request), resource_name="facewatch", bearer_methods_supported=[]
+        )
+    )
+
+
+def _said(message: BaseModel, status: int = 200) -> web.Response:
+    text = message.model_dump_json()
+    return web.Response(text=text, status=status, content_type="application/json")
+
+
+def _open(
+    path: str,
+    answer: Callable[[web.Request], Awaitable[web.StreamResponse]],
+    gives: type[BaseModel] | str,
+    statuses: Sequence[int] = (200,),
+) -> OpenRoute:
+    return OpenRoute(path, answer, answer.__name__, getdoc(answer) or "", gives, statuses)
 
 
 ROUTES = [
-    web.get("/healthz", healthz),
-    web.get("/readyz", readyz),
-    web.get("/metrics", metrics),
-    web.get("/.well-known/oauth-protected-resource", protected_resource),
+    _open("/healthz", healthz, Alive),
+    _open("/readyz", readyz, Readiness, (200, 503)),
+    _open("/metrics", metrics, "text/plain"),
+    _open("/.well-known/oauth-protected-resource", protected_resource, ProtectedResource),
 ]

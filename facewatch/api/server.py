@@ -8,7 +8,7 @@ from time import perf_counter
 from aiohttp import web
 
 from facewatch import errors
-from facewatch.api import house, media, ops, rhombus, trace
+from facewatch.api import docs, house, media, ops, rhombus, trace
 from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Family, Route, may
 from facewatch.api.trace import log
@@ -31,7 +31,11 @@ def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Applic
     """Every door of *families*, and those of operation, which need no key."""
     app = web.Application(middlewares=[_answered(families)], client_max_size=_LARGEST_BODY_BYTES)
     app[DEPS] = deps
-    app.add_routes(ops.ROUTES)
+    open_routes = [*ops.ROUTES, *docs.ROUTES]
+    app[docs.DESCRIPTION] = docs.description(families, open_routes)
+    app.add_routes(docs.PAGE)
+    for open_route in open_routes:
+        app.router.add_get(open_route.path, open_route.answer)
     for family in families:
         for route in family.routes:
             app.router.add_route(route.method, route.path, _opened(family, route))

@@ -3,6 +3,7 @@
 from facewatch.api.family import Family
 from facewatch.api.house import org
 from facewatch.api.house.resource import credential, failure
+from facewatch.api.house.style import STYLE
 
 FAMILY = Family(
     name="house",
@@ -10,4 +11,5 @@ FAMILY = Family(
     routes=[*org.ROUTES],
     credential=credential,
     failure=failure,
+    style=STYLE,
 )

@@ -74,6 +74,7 @@ def resource(
         query=asked if method in _BODILESS or named else None,
         gives=gives,
         status=204 if gives is None else status,
+        name=handler.__name__,
     )
 
 

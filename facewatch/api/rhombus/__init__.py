@@ -3,6 +3,7 @@
 from facewatch.api.family import Family
 from facewatch.api.rhombus import export, face_event, matchmaker, person
 from facewatch.api.rhombus.operation import credential, failure
+from facewatch.api.rhombus.style import STYLE
 
 FAMILY = Family(
     name="rhombus",
@@ -10,4 +11,5 @@ FAMILY = Family(
     routes=[*face_event.ROUTES, *export.ROUTES, *matchmaker.ROUTES, *person.ROUTES],
     credential=credential,
     failure=failure,
+    style=STYLE,
 )

@@ -34,6 +34,30 @@ class Message(BaseModel):
     )
 
 
+def _spelled(kind: str, form: str, *examples: object) -> WithJsonSchema:
+    return WithJsonSchema({"type": kind, "format": form, "examples": list(examples)})
+
+
+Ruuid = Annotated[str, _spelled("string", "RUUID", "AAAAAAAAAAAAAAAAAAAAAA")]
+DeviceFacetUuid = Annotated[str, _spelled("string", "DeviceFacetUuid", "AAAAAAAAAAAAAAAAAAAAAA.v0")]
+SubLocationsHierarchyKey = Annotated[
+    str,
+    _spelled(
+        *("string", "SubLocationsHierarchyKey"),
+        "AAAAAAAAAAAAAAAAAAAAAA.AAAAAAAAAAAAAAAAAAAAAQ",
+    ),
+]
+EnrolledFaceId = Annotated[
+    str, WithJsonSchema({"type": "string", "examples": ["face_222222222222222222222A"]})
+]
+Dated = Annotated[str, _spelled("string", "date-time", "2026-07-27T15:20:00Z")]
+"""A date that is not looked at."""
+Share = Annotated[float, _spelled("number", "float", 0.98)]
+"""0..1."""
+Milliseconds = Annotated[int, _spelled("integer", "int64", 1640995200000)]
+"""Since 1970."""
+
+
 def milliseconds(at: datetime) -> int:
     """Since 1970, rounded down.
 
@@ -80,12 +104,20 @@ def _iso(text: str) -> datetime:
 Moment = Annotated[
     datetime | None,
     PlainValidator(moment),
-    WithJsonSchema({"anyOf": [{"type": "string", "format": "date-time"}, {"type": "null"}]}),
+    WithJsonSchema(
+        {
+            "anyOf": [
+                {"type": "string", "format": "date-time", "examples": ["2026-07-27T15:20:00Z"]},
+                {"type": "integer", "format": "int64", "description": "Milliseconds since 1970."},
+                {"type": "null"},
+            ]
+        }
+    ),
 ]
 
 
 class GetFaceEventIn(Message):
-    event_uuid: str | None = None
+    event_uuid: Ruuid | None = None
 
 
 class PersonMatchOut(Message):
@@ -96,10 +128,12 @@ class PersonMatchOut(Message):
         confidence: Calibrated, 0..1.
     """
 
-    confidence: float
-    face_id: str
+    model_config = ConfigDict(title="Facerecognition_faceevent_ExternalPersonMatch")
+
+    confidence: Share
+    face_id: EnrolledFaceId
     name: str
-    uuid: str
+    uuid: Ruuid
 
     @classmethod
     def of(cls, match: NamedCandidate | None) -> "PersonMatchOut | None":
@@ -137,21 +171,23 @@ class FaceEventOut(Message):
         top_person_matches: Named people that the face resembles, best first.
     """
 
-    detection_confidence: float
-    device_uuid: str
-    embedding_confidence: float | None
-    event_timestamp: int
+    model_config = ConfigDict(title="Facerecognition_faceevent_ExternalFaceEvent")
+
+    detection_confidence: Share
+    device_uuid: DeviceFacetUuid
+    embedding_confidence: Share | None
+    event_timestamp: Milliseconds
     face_name: str | None
     has_embedding: bool
     image_s3_key: str | None
-    location_uuid: str
-    org_uuid: str
-    person_uuid: str | None
+    location_uuid: Ruuid
+    org_uuid: Ruuid
+    person_uuid: Ruuid | None
     selected_person_match: Annotated[PersonMatchOut | None, OMITTED]
-    sub_locations_hierarchy_key: str | None
+    sub_locations_hierarchy_key: SubLocationsHierarchyKey | None
     thumbnail_s3_key: str | None
     top_person_matches: list[PersonMatchOut]
-    uuid: str
+    uuid: Ruuid
 
     @classmethod
     def of(cls, event: FaceEvent) -> "FaceEventOut":
@@ -180,8 +216,12 @@ class GetFaceEventOut(Message):
 
 
 class PageRequest(Message):
+    model_config = ConfigDict(title="DynamoPageRequest")
+
     last_evaluated_key: str | None = None
-    max_page_size: Annotated[int, Field(ge=1, le=1000)] | None = None
+    max_page_size: (
+        Annotated[int, Field(ge=1, le=1000, json_schema_extra={"format": "int32"})] | None
+    ) = None
 
 
 class TimestampFilter(Message):
@@ -192,18 +232,20 @@ class TimestampFilter(Message):
 class SearchFilter(Message):
     """Every field narrows; an empty list, or null, does not."""
 
-    device_uuids: list[str | None] | None = None
+    device_uuids: list[DeviceFacetUuid | None] | None = None
     face_name_contains: str | None = None
     face_names: list[str | None] | None = None
     has_name: bool | None = None
     labels: list[str | None] | None = None
-    location_uuids: list[str | None] | None = None
-    person_uuids: list[str | None] | None = None
+    location_uuids: list[Ruuid | None] | None = None
+    person_uuids: list[Ruuid | None] | None = None
     timestamp_filter: TimestampFilter | None = None
 
 
 class FaceEventSearchFilter(SearchFilter):
     """As every list of events takes it."""
+
+    model_config = ConfigDict(title="Facerecognition_faceevent_ExternalFaceEventSearchFilter")
 
     has_embedding: bool | None = None
 
@@ -225,9 +267,9 @@ class ExportFaceEventsByOrgIn(Message):
 
 
 class UpdateFaceEventIn(Message):
-    event_uuid: str | None = None
+    event_uuid: Ruuid | None = None
     person_name: str | None = None
-    person_uuid: str | None = None
+    person_uuid: Ruuid | None = None
 
 
 class UpdateFaceEventOut(Message):
@@ -235,7 +277,7 @@ class UpdateFaceEventOut(Message):
 
 
 class DeleteFaceEventIn(Message):
-    event_uuid: str | None = None
+    event_uuid: Ruuid | None = None
 
 
 class DeleteFaceEventOut(Message):

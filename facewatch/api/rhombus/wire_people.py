@@ -3,9 +3,9 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import Field
+from pydantic import ConfigDict, Field
 
-from facewatch.api.rhombus.wire import Message
+from facewatch.api.rhombus.wire import Dated, EnrolledFaceId, Message, Ruuid, Share
 from facewatch.domain.ids import to_prefixed, to_ruuid
 from facewatch.domain.people import EnrolledFace, Person
 
@@ -17,11 +17,13 @@ class Nothing(Message):
 class PersonOut(Message):
     """Somebody who has a name. Rhombus never gives an *email* back, and neither do we."""
 
+    model_config = ConfigDict(title="Person")
+
     created_on: datetime
     name: str | None
-    org_uuid: str
+    org_uuid: Ruuid
     updated_on: datetime
-    uuid: str
+    uuid: Ruuid
 
     @classmethod
     def of(cls, person: Person) -> "PersonOut":
@@ -39,11 +41,11 @@ class CreatePersonIn(Message):
 
 
 class GetPersonIn(Message):
-    person_uuid: str | None = None
+    person_uuid: Ruuid | None = None
 
 
 class DeletePersonIn(Message):
-    person_uuid: str | None = None
+    person_uuid: Ruuid | None = None
 
 
 class PersonSelectiveUpdateIn(Message):
@@ -54,13 +56,15 @@ class PersonSelectiveUpdateIn(Message):
             is here and true; without a value it is cleared.
     """
 
-    created_on: str | None = None
+    model_config = ConfigDict(title="PersonSelectiveUpdate")
+
+    created_on: Dated | None = None
     email: str | None = None
     name: str | None = None
-    org_uuid: str | None = None
-    updated_on: str | None = None
+    org_uuid: Ruuid | None = None
+    updated_on: Dated | None = None
     updated_set_method_map: dict[str, bool | None] | None = None
-    uuid: str | None = None
+    uuid: Ruuid | None = None
 
 
 class UpdatePersonIn(Message):
@@ -77,7 +81,7 @@ class PeopleAnswer(Message):
 
 class PersonLabelIn(Message):
     label: str | None = None
-    person_uuid: str | None = None
+    person_uuid: Ruuid | None = None
 
 
 class PersonLabelsAnswer(Message):
@@ -92,10 +96,12 @@ class FaceMatchmakerOut(Message):
         uploaded: False where it was made from a sighting.
     """
 
+    model_config = ConfigDict(title="Facerecognition_matchmaker_ExternalFaceMatchmaker")
+
     created_on: datetime
-    id: str
-    org_uuid: str
-    person_uuid: str
+    id: EnrolledFaceId
+    org_uuid: Ruuid
+    person_uuid: Ruuid
     uploaded: bool
 
     @classmethod
@@ -110,18 +116,18 @@ class FaceMatchmakerOut(Message):
 
 
 class CreateFaceMatchmakerFromSightingIn(Message):
-    face_event_uuid: str | None = None
-    person_uuid: str | None = None
+    face_event_uuid: Ruuid | None = None
+    person_uuid: Ruuid | None = None
 
 
 class FaceMatchmakerIn(Message):
     """Which one to get or delete."""
 
-    face_id: str | None = None
+    face_id: EnrolledFaceId | None = None
 
 
 class FindFaceMatchmakersByPersonIn(Message):
-    person_uuid: str | None = None
+    person_uuid: Ruuid | None = None
 
 
 class FaceMatchmakerAnswer(Message):
@@ -136,11 +142,11 @@ class UpdateFaceMatchingConfigIn(Message):
     """*face_match_confidence_threshold* null: the built-in default."""
 
     face_match_confidence_threshold: Annotated[
-        float | None, Field(ge=0, le=1, allow_inf_nan=False)
+        float | None, Field(ge=0, le=1, allow_inf_nan=False, json_schema_extra={"format": "float"})
     ] = None
 
 
 class FaceMatchingConfigAnswer(Message):
     """What is in force."""
 
-    face_match_confidence_threshold: float
+    face_match_confidence_threshold: Share
