@@ -1,7 +1,7 @@
 """Every seam of the house on one page: what floor 2 promises to the floors above it."""
 
 import threading
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol, TypedDict
@@ -17,7 +17,16 @@ from facewatch.domain.events import EventFilter, EventRecord, FaceEvent, TimeSou
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, LocationId, OrgId, PersonId
-from facewatch.domain.people import EnrolledFace, Hit, Matchmaker, Person, Sighting
+from facewatch.domain.people import (
+    EnrolledFace,
+    Hit,
+    Matchmaker,
+    NearMiss,
+    Part,
+    Person,
+    Profile,
+    Sighting,
+)
 
 # --- pictures and streams ---------------------------------------------------------------------
 
@@ -577,6 +586,122 @@ class People(Protocol):
 
     async def gallery(self, org: OrgId, model: str) -> tuple[int, list[Matchmaker]]:
         """The revision in force and every matchmaker with a template of *model*."""
+        ...
+
+
+class ProfileChanges(PersonChanges, total=False):
+    """What changes of somebody, named or not; *labels* are all that there are then."""
+
+    labels: Sequence[str]
+
+
+class Register(Protocol):
+    """Persons with and without a name, and who of them is the same human.
+
+    An id that was merged means the person that it was merged into.
+    """
+
+    async def named(
+        self, org: OrgId, limit: int, before: PersonId | None = None, prefix: str | None = None
+    ) -> list[Profile]:
+        """Newest first; those whose name begins with *prefix*, whatever its case."""
+        ...
+
+    async def unnamed(
+        self, org: OrgId, limit: int, before: PersonId | None = None
+    ) -> list[Profile]:
+        """Unknowns who came back, and whoever lost their name; newest first."""
+        ...
+
+    async def get(self, org: OrgId, person: PersonId) -> Profile:
+        """
+        Raises:
+            NotFound: *org* has nobody with this id.
+        """
+        ...
+
+    async def create(
+        self, org: OrgId, name: str, email: str | None = None, labels: Sequence[str] = ()
+    ) -> PersonId:
+        """
+        Raises:
+            AlreadyExists: *org* has somebody of this name.
+        """
+        ...
+
+    async def change(self, org: OrgId, person: PersonId, changes: ProfileChanges) -> None:
+        """
+        Raises:
+            NotFound: *org* has nobody with this id.
+            AlreadyExists: somebody else has the new name.
+        """
+        ...
+
+    async def merge(
+        self, org: OrgId, into: PersonId, others: Sequence[PersonId], name: str | None = None
+    ) -> PersonId:
+        """All of *others* becomes *into*'s, who is called *name* then, or as before.
+
+        Matchmakers, visits and labels go over; the ids of *others* mean *into* from then on.
+        Whoever is *into* already changes nothing. Running workers follow.
+
+        Returns:
+            Whom *into* means.
+
+        Raises:
+            NotFound: *org* has nobody with one of these ids, or they were erased.
+            UnusableValue: *into* is one of *others*.
+            AlreadyExists: somebody else is called *name*.
+        """
+        ...
+
+    async def split(
+        self, org: OrgId, person: PersonId, part: Part, to: PersonId | None, name: str | None = None
+    ) -> PersonId:
+        """*part* becomes *to*'s, or somebody new's, called *name* if given.
+
+        An operator said so: no machine takes the visits back. Running workers follow. What is
+        *to*'s already stays so.
+
+        Returns:
+            Whose it is then.
+
+        Raises:
+            NotFound: *org* has nobody with one of these ids, or something of *part* is not theirs.
+            UnusableValue: *to* is the person themselves.
+            AlreadyExists: somebody else is called *name*.
+        """
+        ...
+
+    async def near_misses(
+        self, org: OrgId, least: float, since: datetime, limit: int, before: EventId | None = None
+    ) -> list[NearMiss]:
+        """Newest first, from confidence *least* on (0.4 at least), without the dismissed."""
+        ...
+
+    async def names(
+        self, org: OrgId, people: Collection[PersonId]
+    ) -> dict[PersonId, str | None]: ...
+
+    async def different(self, org: OrgId) -> set[frozenset[PersonId]]:
+        """Pairs that an operator said are two."""
+        ...
+
+    async def dismiss_pair(self, org: OrgId, one: PersonId, other: PersonId) -> None:
+        """They are two. Saying it again changes nothing.
+
+        Raises:
+            NotFound: *org* has nobody with one of these ids.
+            UnusableValue: both are the same person.
+        """
+        ...
+
+    async def dismiss_name(self, org: OrgId, event: EventId, person: PersonId) -> None:
+        """The visit is not theirs. Saying it again changes nothing.
+
+        Raises:
+            NotFound: *org* has no such event, or nobody with this id.
+        """
         ...
 
 

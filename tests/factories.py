@@ -27,6 +27,7 @@ from facewatch.domain.ids import (
 from facewatch.domain.people import Candidate, Decision
 from facewatch.flow.metrics import Metrics
 from facewatch.people.sighting import Copier
+from facewatch.people.suggest import Suggester
 from facewatch.ports import Enrolment, PhotoKeys
 from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
@@ -35,7 +36,9 @@ from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
+from facewatch.store.register import PostgresRegister
 from facewatch.vision.pictures import decode
+from facewatch.vision.registry import card
 
 ORG = OrgId(UUID("01900000-0000-7000-8000-000000000001"))
 LOCATION = LocationId(UUID("01900000-0000-7000-8000-000000000002"))
@@ -139,7 +142,9 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         events=PostgresFaceEvents(database),
         people=people,
         orgs=PostgresOrgs(database),
+        register=(register := PostgresRegister(database)),
         copier=Copier(people, blobs, "sface", decode),
+        suggester=Suggester(people, register, "sface", card("sface").calibration),
         threshold=0.7,
         blobs=blobs,
         keys=PostgresKeys(database),

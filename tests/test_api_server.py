@@ -108,6 +108,8 @@ def deps_with(events: Failing | None = None) -> Deps:
     return Deps(
         events=events or Failing(NotFound("there is no such face event")),
         people=UNASKED,
+        register=UNASKED,
+        suggester=UNASKED,
         orgs=UNASKED,
         copier=UNASKED,
         threshold=0.7,

@@ -13,9 +13,8 @@ from typing import Any
 import aiohttp
 import numpy as np
 import pytest
+from factories import some_deps
 
-from facewatch.api.audit import Journal
-from facewatch.api.deps import Deps
 from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus
@@ -36,10 +35,7 @@ from facewatch.domain.ids import (
 from facewatch.domain.keys import event_prefix
 from facewatch.domain.people import Candidate, Decision, Person
 from facewatch.errors import ObjectStoreUnavailable
-from facewatch.flow.metrics import Metrics
-from facewatch.people.sighting import Copier
 from facewatch.ports import ApiKey
-from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database, connected, open_database
@@ -47,10 +43,8 @@ from facewatch.store.embedded import embedded_postgres
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.migrate import migrate
-from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
 from facewatch.store.secrets import Vault
-from facewatch.vision.pictures import decode
 
 GET_EVENT = "/api/faceRecognition/faceEvent/getFaceEvent"
 CONTRACT = Path(__file__).parents[2] / "shared/spec/rhombus-openapi.json"
@@ -108,21 +102,16 @@ async def open_house(dsn: str, place: Path) -> AsyncIterator[House]:
             await database.default_org()
             return "answers"
 
-        deps = Deps(
-            events=PostgresFaceEvents(database),
-            people=(people := PostgresPeople(database)),
-            orgs=PostgresOrgs(database),
-            copier=Copier(people, blobs := LocalBlobs(place / "blobs"), "sface", decode),
-            threshold=0.7,
+        blobs = LocalBlobs(place / "blobs")
+        deps = some_deps(
+            database,
+            place,
             blobs=blobs,
-            keys=PostgresKeys(database),
             readiness={
                 "database": asked,
                 "cameras": camera_summary(PostgresCameraStatuses(database), org),
             },
-            metrics=Metrics.on(),
             clock=lambda: datetime.now(UTC),
-            audit=Journal(PostgresAuditLog(database), Metrics.on()),
         )
         headers = {"x-auth-apikey": secret, "x-auth-scheme": "api-token"}
         async with (
@@ -503,7 +492,9 @@ async def test_with_postgres_down_the_service_says_so_and_recovers(tmp_path: Pat
     assert (alive.status, recovered.status) == (200, 200)
 
 
-async def test_a_part_that_hangs_or_fails_is_named_without_its_password(house: House) -> None:
+async def test_a_part_that_hangs_or_fails_is_named_without_its_password(
+    house: House, tmp_path: Path
+) -> None:
     async def hangs() -> str:
         await asyncio.Event().wait()
         return "never"
@@ -511,19 +502,7 @@ async def test_a_part_that_hangs_or_fails_is_named_without_its_password(house: H
     async def fails() -> str:
         raise ObjectStoreUnavailable("http://user:hunter2@s3.internal refuses us", "check it")
 
-    deps = Deps(
-        events=PostgresFaceEvents(house.database),
-        people=(people := PostgresPeople(house.database)),
-        orgs=PostgresOrgs(house.database),
-        copier=Copier(people, house.blobs, "sface", decode),
-        threshold=0.7,
-        blobs=house.blobs,
-        keys=PostgresKeys(house.database),
-        readiness={"models": hangs, "object_store": fails},
-        metrics=Metrics.on(),
-        clock=lambda: datetime.now(UTC),
-        audit=Journal(PostgresAuditLog(house.database), Metrics.on()),
-    )
+    deps = some_deps(house.database, tmp_path, readiness={"models": hangs, "object_store": fails})
     async with (
         serving(application(deps), "127.0.0.1", 0) as url,
         aiohttp.ClientSession(url) as anybody,

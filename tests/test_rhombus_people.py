@@ -23,10 +23,9 @@ from factories import (
     a_template,
     an_enrolment,
     photo_keys,
+    some_deps,
 )
 
-from facewatch.api.audit import Journal
-from facewatch.api.deps import Deps
 from facewatch.api.server import application, serving
 from facewatch.app.recognition import open_recognition
 from facewatch.app.serve import run_service
@@ -46,11 +45,9 @@ from facewatch.domain.ids import (
 )
 from facewatch.domain.keys import event_prefix
 from facewatch.errors import ObjectStoreUnavailable, UnusablePhoto
-from facewatch.flow.metrics import Metrics
 from facewatch.people.forget import forget
 from facewatch.people.sighting import Copier
 from facewatch.settings import Settings
-from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database
@@ -202,18 +199,14 @@ async def house(database: Database, tmp_path: Path) -> AsyncIterator[House]:
     people, blobs = PostgresPeople(database), LocalBlobs(tmp_path / "objects")
     events = PostgresFaceEvents(database)
     _, secret = await PostgresKeys(database).create(ORG, "tests", "operator")
-    deps = Deps(
+    deps = some_deps(
+        database,
+        tmp_path,
         events=events,
         people=people,
-        orgs=PostgresOrgs(database),
-        copier=Copier(people, blobs, "sface", decode),
-        threshold=0.7,
         blobs=blobs,
-        keys=PostgresKeys(database),
-        readiness={},
-        metrics=Metrics.on(),
+        copier=Copier(people, blobs, "sface", decode),
         clock=lambda: datetime.now(UTC),
-        audit=Journal(PostgresAuditLog(database), Metrics.on()),
     )
     headers = {"x-auth-apikey": secret, "x-auth-scheme": "api-token"}
     async with (

@@ -11,7 +11,8 @@ from facewatch.api.audit import Journal
 from facewatch.api.limit import Limits
 from facewatch.flow.metrics import Metrics
 from facewatch.people.sighting import Copier
-from facewatch.ports import Blobs, FaceEvents, Keys, Orgs, People
+from facewatch.people.suggest import Suggester
+from facewatch.ports import Blobs, FaceEvents, Keys, Orgs, People, Register
 
 Probe: TypeAlias = Callable[[], Awaitable[str]]
 """Asks one part of the service whether it can work: a few words on how it is.
@@ -27,6 +28,7 @@ class Deps:
 
     Attributes:
         copier: Makes matchmakers of sightings.
+        suggester: Compares the enrolled with each other.
         threshold: The confidence that an org has which has not settled its own.
         readiness: By the part's name, as `/readyz` shows it.
         clock: The time now, UTC.
@@ -36,8 +38,10 @@ class Deps:
 
     events: FaceEvents
     people: People
+    register: Register
     orgs: Orgs
     copier: Copier
+    suggester: Suggester
     threshold: float
     blobs: Blobs
     keys: Keys

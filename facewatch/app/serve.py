@@ -33,6 +33,7 @@ from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.people.gallery import org_of_ring
 from facewatch.people.sighting import Copier
+from facewatch.people.suggest import Suggester
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
 from facewatch.pipeline.record import deliver, record
@@ -176,8 +177,13 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
     return Deps(
         events=stores.events,
         people=stores.people,
+        register=stores.register,
         orgs=stores.orgs,
         copier=Copier(stores.people, stores.blobs, recognition.engine.model, decode),
+        suggester=Suggester(
+            *(stores.people, stores.register),
+            *(recognition.engine.model, recognition.engine.calibration),
+        ),
         threshold=recognition.decider.rule.threshold,
         blobs=stores.blobs,
         keys=stores.keys,

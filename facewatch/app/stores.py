@@ -16,6 +16,7 @@ from facewatch.ports import (
     Keys,
     Orgs,
     People,
+    Register,
 )
 from facewatch.settings import Settings
 from facewatch.store.audit import PostgresAuditLog
@@ -28,6 +29,7 @@ from facewatch.store.keys import PostgresKeys
 from facewatch.store.migrate import migrate
 from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
+from facewatch.store.register import PostgresRegister
 from facewatch.store.secrets import Vault
 
 
@@ -41,6 +43,7 @@ class Stores:
     cameras: Cameras
     statuses: CameraStatuses
     people: People
+    register: Register
     orgs: Orgs
     keys: Keys
     audit: AuditLog
@@ -73,6 +76,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             cameras=PostgresCameras(database, Vault(home)),
             statuses=PostgresCameraStatuses(database),
             people=PostgresPeople(database),
+            register=PostgresRegister(database),
             orgs=PostgresOrgs(database),
             keys=PostgresKeys(database),
             audit=PostgresAuditLog(database),

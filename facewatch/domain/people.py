@@ -5,7 +5,7 @@ from datetime import datetime
 
 from facewatch.domain.faces import Landmarks, Quality, Template
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import EventId, FaceId, OrgId, PersonId
+from facewatch.domain.ids import CameraId, EventId, FaceId, OrgId, PersonId
 
 
 @dataclass(frozen=True, slots=True)
@@ -18,6 +18,87 @@ class Person:
     created_at: datetime
     updated_at: datetime
     matchmakers: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class LastSeen:
+    """The newest visit of somebody; *at* is when it ended, UTC."""
+
+    event: EventId
+    camera: CameraId
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """All that is known of somebody, named or not.
+
+    Attributes:
+        matchmakers: How many faces are enrolled.
+        events: How many visits, counted to ten thousand.
+    """
+
+    id: PersonId
+    org: OrgId
+    name: str | None
+    email: str | None
+    labels: tuple[str, ...]
+    matchmakers: int
+    events: int
+    last_seen: LastSeen | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Part:
+    """What of a person is somebody else's.
+
+    Attributes:
+        matched: So are the visits that the machine gave to the person because of *faces*.
+    """
+
+    events: tuple[EventId, ...]
+    faces: tuple[FaceId, ...]
+    matched: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Likeness:
+    """How much two enrolled persons look alike, by the two faces that do most.
+
+    Attributes:
+        similarity: Cosine, -1..1.
+        confidence: Calibrated, 0..1: that of naming the one for the other.
+    """
+
+    people: tuple[PersonId, PersonId]
+    names: tuple[str | None, str | None]
+    faces: tuple[FaceId, FaceId]
+    similarity: float
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class NearMiss:
+    """A visit of nobody that resembles somebody who has a name.
+
+    Attributes:
+        at: When the visit began, UTC.
+        face: The matchmaker that it resembles most.
+        reason: Why it was not named, in words.
+    """
+
+    event: EventId
+    camera: CameraId
+    at: datetime
+    thumbnail_key: str
+    person: PersonId
+    name: str
+    face: FaceId
+    similarity: float
+    confidence: float
+    reason: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

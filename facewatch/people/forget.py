@@ -18,6 +18,15 @@ async def forget(people: People, blobs: Blobs, org: OrgId, person: PersonId) -> 
     await _erase(blobs, await people.forget(org, named.id))
 
 
+async def erase(people: People, blobs: Blobs, org: OrgId, person: PersonId) -> None:
+    """`forget`, of somebody with or without a name.
+
+    Raises:
+        NotFound: *org* has nobody with this id.
+    """
+    await _erase(blobs, await people.forget(org, person))
+
+
 async def unenrol(people: People, blobs: Blobs, org: OrgId, face: FaceId) -> None:
     """Erase one matchmaker.
 

@@ -1,5 +1,7 @@
 """What an operator says about a recorded visit: whose it is, or that it is to go."""
 
+from collections.abc import Sequence
+
 from facewatch.domain.ids import EventId, OrgId, PersonId, new_id
 from facewatch.errors import InvalidRequest, NotFound
 from facewatch.store.database import Row, Work
@@ -13,8 +15,7 @@ async def assign(
     """`ports.FaceEvents.assign`, in the transaction of *work*."""
     whose = await _meant(work, org, event, person, name.strip())
     await _lock(work, org, event)
-    await work.fetch("face_event_assign", event=event, person=whose and whose["id"])
-    await work.fetch("face_event_faces_assign", event=event, person=whose and whose["id"])
+    await give(work, [event], whose and whose["id"])
     if whose and whose["made"]:
         await work.fetch("log_changes", org=org, kind="person", subjects=[whose["id"]])
     await work.fetch("log_changes", org=org, kind="event", subjects=[event])
@@ -31,6 +32,12 @@ async def remove(work: Work, org: OrgId, event: EventId) -> None:
     keys = {gone["frame_key"], gone["thumbnail_key"], *gone["look_keys"]} - shown
     await work.fetch("garbage_add", keys=sorted(keys), orgs=[org] * len(keys))
     await work.fetch("log_changes", org=org, kind="event_removed", subjects=[event])
+
+
+async def give(work: Work, events: Sequence[EventId], person: PersonId | None) -> None:
+    """An operator says that these, which are locked, are *person*'s; no machine overwrites it."""
+    await work.fetch("face_events_assign", events=events, person=person)
+    await work.fetch("face_events_faces_assign", events=events, person=person)
 
 
 async def _lock(work: Work, org: OrgId, event: EventId) -> Row:

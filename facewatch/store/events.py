@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -51,7 +51,8 @@ class PostgresFaceEvents:
         await self._database.fetch("make_months", moments=list({_month(id) for id in newest}))
         models = await self._models(newest.values())
         try:
-            await self._write(lambda work: _Batch(work, records, newest, models).write())
+            orgs = {record.org for record in newest.values()}
+            await self._write(orgs, lambda work: _Batch(work, records, newest, models).write())
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             raise RecordRefused(f"Postgres refuses it: {error}") from error
 
@@ -131,7 +132,7 @@ class PostgresFaceEvents:
             await corrections.assign(work, org, event, person, name)
             await work.fetch("ring", channel=CHANGES, payload=str(org))
 
-        await self._write(write)
+        await self._write({org}, write)
 
     async def remove(self, org: OrgId, event: EventId) -> None:
         """Gone, with its pixels and templates; a late version does not bring it back.
@@ -146,10 +147,12 @@ class PostgresFaceEvents:
             await corrections.remove(work, org, event)
             await work.fetch("ring", channel=CHANGES, payload=str(org))
 
-        await self._write(write)
+        await self._write({org}, write)
 
-    async def _write(self, write: Callable[[Work], Awaitable[None]]) -> None:
-        """In one transaction; again where another writer was in the way.
+    async def _write(self, orgs: Set[OrgId], write: Callable[[Work], Awaitable[None]]) -> None:
+        """In one transaction, and not while people of *orgs* are merged, split or forgotten.
+
+        Again where another writer was in the way.
 
         Two that lock rows in different orders end one of them, and a snapshot can go with one
         visit while another that shows it is written.
@@ -157,6 +160,8 @@ class PostgresFaceEvents:
         for tries_left in reversed(range(_TRIES)):
             try:
                 async with self._database.transaction() as work:
+                    for org in sorted(orgs):
+                        await work.fetch("people_gate_shared", org=org)
                     await write(work)
                 return
             except (asyncpg.DeadlockDetectedError, asyncpg.ForeignKeyViolationError) as error:
@@ -448,18 +453,22 @@ def quality_parts(quality: Quality) -> list[float]:
 
 def _event(row: Row) -> FaceEvent:
     names = json.loads(row["candidate_names"] or "{}")
-    candidates = tuple(
-        NamedCandidate(
-            Candidate(
-                PersonId(UUID(names.get(c["person"], [c["person"], None])[0])),
-                FaceId(UUID(c["face"])),
-                c["similarity"],
-                c["confidence"],
+    candidates: dict[str, NamedCandidate] = {}
+    for c in json.loads(row["candidates"] or "[]"):
+        person, name = names.get(c["person"], (c["person"], None))
+        # the best one of those who were merged
+        candidates.setdefault(
+            person,
+            NamedCandidate(
+                Candidate(
+                    PersonId(UUID(person)),
+                    FaceId(UUID(c["face"])),
+                    c["similarity"],
+                    c["confidence"],
+                ),
+                name,
             ),
-            names.get(c["person"], [None, None])[1],
         )
-        for c in json.loads(row["candidates"] or "[]")
-    )
     return FaceEvent(
         id=EventId(row["id"]),
         version=row["version"],
@@ -479,7 +488,7 @@ def _event(row: Row) -> FaceEvent:
         person_name=row["person_name"],
         assigned_by=row["assigned_by"] and AssignedBy(row["assigned_by"]),
         selected=_selected(row),
-        candidates=candidates,
+        candidates=tuple(candidates.values()),
     )
 
 

@@ -1,10 +1,12 @@
 """Persons and their matchmakers in Postgres."""
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from facewatch.domain.faces import Quality, Template
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import AssetId, EventId, FaceId, OrgId, PersonId, new_id
+from facewatch.domain.ids import AssetId, EventId, FaceId, OrgId, PersonId, new_id, to_ruuid
 from facewatch.domain.people import EnrolledFace, Matchmaker, Person, Sighting
 from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, UnusablePhoto
 from facewatch.ports import Enrolment, PersonChanges, PhotoKeys
@@ -58,10 +60,10 @@ class PostgresPeople:
         if not name or "\0" in name:
             raise InvalidRequest("a person's name must not be blank")
         async with self._database.transaction() as work:
-            await _take_name(work, org, name)
+            await take_name(work, org, name)
             row = await work.row("person_create", id=new_id(), org=org, name=name)
             assert row is not None
-            await _tell(work, org, row["id"])
+            await tell(work, org, [row["id"]])
         return _person(row)
 
     async def change(self, org: OrgId, person: PersonId, changes: PersonChanges) -> Person:
@@ -72,9 +74,9 @@ class PostgresPeople:
             AlreadyExists: somebody else has the new name.
         """
         async with self._database.transaction() as work:
-            await _lock_named(work, org, person)
+            person = await _lock_named(work, org, person)
             if name := changes.get("name"):
-                await _take_name(work, org, name, person)
+                await take_name(work, org, name, person)
             row = await work.row(
                 "person_change",
                 person=person,
@@ -84,7 +86,7 @@ class PostgresPeople:
                 email=changes.get("email"),
             )
             assert row is not None
-            await _tell(work, org, person)
+            await tell(work, org, [person])
         return _person(row)
 
     async def add_label(self, org: OrgId, person: PersonId, label: str) -> None:
@@ -94,7 +96,7 @@ class PostgresPeople:
             NotFound: *org* has nobody with this id who has a name.
         """
         async with self._database.transaction() as work:
-            await _lock_named(work, org, person)
+            person = await _lock_named(work, org, person)
             await work.fetch("person_label_add", org=org, person=person, label=label)
 
     async def remove_label(self, org: OrgId, person: PersonId, label: str) -> None:
@@ -104,7 +106,7 @@ class PostgresPeople:
             NotFound: *org* has nobody with this id who has a name.
         """
         async with self._database.transaction() as work:
-            await _lock_named(work, org, person)
+            person = await _lock_named(work, org, person)
             await work.fetch("person_label_remove", person=person, label=label)
 
     async def labels(self, org: OrgId) -> dict[PersonId, list[str]]:
@@ -133,7 +135,7 @@ class PostgresPeople:
         assert model is not None
         face, origin = enrolment.face, enrolment.origin
         async with self._database.transaction() as work:
-            await _lock(work, org, person)
+            person = await lock(work, org, person)
             if origin is not None:
                 await _copyable(work, org, person, origin, enrolment.digest)
             await _put_photo(work, org, person, enrolment, keys)
@@ -144,7 +146,7 @@ class PostgresPeople:
                 org=org,
                 embedding=spelled(enrolment.template),
             )
-            revision = await _next_revision(work, org)
+            revision = await next_revision(work, org)
             await work.fetch(
                 "matchmaker_add",
                 face=face,
@@ -195,12 +197,12 @@ class PostgresPeople:
         """
         person = (await self.matchmaker(org, face)).person
         async with self._database.transaction() as work:
-            await _lock_named(work, org, person)
+            person = await _lock_named(work, org, person)
             if await work.row("matchmaker_get", org=org, face=face) is None:
                 raise NotFound(f"there is no matchmaker {face}")
             faces = await work.fetch("matchmaker_face_erase", face=face)
             assets = await work.fetch("matchmaker_asset_erase", assets=[f["asset"] for f in faces])
-            revision = await _next_revision(work, org)
+            revision = await next_revision(work, org)
             await work.fetch("matchmaker_remove", face=face, revision=revision)
             keys = [key for f in faces for key in (f["thumbnail_key"], f["crop_key"]) if key]
             keys += [asset["key"] for asset in assets if asset["key"]]
@@ -220,13 +222,15 @@ class PostgresPeople:
             NotFound: *org* has no such person.
         """
         async with self._database.transaction() as work:
-            await _lock(work, org, person)
+            await work.fetch("people_gate", org=org)
+            person = await lock(work, org, person)
             events = await work.fetch("person_events_lock", org=org, person=person)
             keys = await _erase_pictures(work, org, person, events)
             await work.fetch("events_erase", events=[event["id"] for event in events])
-            revision = await _next_revision(work, org)
+            revision = await next_revision(work, org)
             await work.fetch("matchmakers_remove", person=person, revision=revision)
             await work.fetch("person_labels_erase", person=person)
+            await work.fetch("dismissals_erase", person=person)
             await work.fetch("person_erase", person=person)
             await work.fetch("garbage_add", keys=keys, orgs=[org] * len(keys))
             await work.fetch("log_changes", org=org, kind="person_erased", subjects=[person])
@@ -248,17 +252,23 @@ class PostgresPeople:
         ]
 
 
-async def _lock(work: Work, org: OrgId, person: PersonId) -> None:
-    if await work.row("person_lock", org=org, person=person) is None:
-        raise NotFound(f"there is no person {person}")
+async def lock(work: Work, org: OrgId, person: PersonId) -> PersonId:
+    """Whom *person* means: themselves, or the one that they were merged into."""
+    return await _locked(work, "person_lock", org, person)
 
 
-async def _lock_named(work: Work, org: OrgId, person: PersonId) -> None:
-    if await work.row("person_named_lock", org=org, person=person) is None:
-        raise NotFound(f"there is no person {person}")
+async def _lock_named(work: Work, org: OrgId, person: PersonId) -> PersonId:
+    return await _locked(work, "person_named_lock", org, person)
 
 
-async def _take_name(work: Work, org: OrgId, name: str, owner: PersonId | None = None) -> None:
+async def _locked(work: Work, statement: str, org: OrgId, person: PersonId) -> PersonId:
+    for _ in range(2):  # whoever was merged while we waited is found by the second look
+        if row := await work.row(statement, org=org, person=person):
+            return PersonId(row["id"])
+    raise NotFound(f"there is no person {to_ruuid(person)}", "check the id")
+
+
+async def take_name(work: Work, org: OrgId, name: str, owner: PersonId | None = None) -> None:
     """Nobody but *owner* has *name*, and nobody takes it before *work* is done."""
     await work.fetch("person_name_lock", org=org, name=name)
     owners = await work.fetch("person_name_owners", org=org, name=name)
@@ -268,8 +278,9 @@ async def _take_name(work: Work, org: OrgId, name: str, owner: PersonId | None =
         )
 
 
-async def _tell(work: Work, org: OrgId, person: PersonId) -> None:
-    await work.fetch("log_changes", org=org, kind="person", subjects=[person])
+async def tell(work: Work, org: OrgId, people: Sequence[PersonId]) -> None:
+    """Whoever follows the change log; the last thing in a transaction."""
+    await work.fetch("log_changes", org=org, kind="person", subjects=people)
     await work.fetch("ring", channel=CHANGES, payload=str(org))
 
 
@@ -284,7 +295,7 @@ async def _copyable(
         )
 
 
-async def _next_revision(work: Work, org: OrgId) -> int:
+async def next_revision(work: Work, org: OrgId) -> int:
     row = await work.row("gallery_revision_next", org=org)
     assert row is not None
     await work.fetch("ring", channel=GALLERY, payload=str(org))

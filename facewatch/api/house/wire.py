@@ -15,7 +15,7 @@ from pydantic import (
     WithJsonSchema,
 )
 
-from facewatch.domain.ids import from_ruuid, to_ruuid
+from facewatch.domain.ids import from_prefixed, from_ruuid, to_prefixed, to_ruuid
 from facewatch.errors import UnusableValue
 from facewatch.people.words import MOST_CHARACTERS, as_kept
 
@@ -41,6 +41,23 @@ Id = Annotated[
     WithJsonSchema({"type": "string", "format": "RUUID", "pattern": "^[A-Za-z0-9_-]{22}$"}),
 ]
 """A UUID in the spelling that the Rhombus contract has too: an id read there works here."""
+
+
+def _face(value: object) -> UUID:
+    if isinstance(value, UUID):
+        return value
+    if not isinstance(value, str):
+        raise ValueError("must be an id that begins with face_")
+    return from_prefixed("face", value)
+
+
+FaceRef = Annotated[
+    UUID,
+    PlainValidator(_face),
+    PlainSerializer(lambda face: to_prefixed("face", face)),
+    WithJsonSchema({"type": "string", "pattern": "^face_[2-9A-HJ-NP-Za-km-z]{22}$"}),
+]
+"""A matchmaker, as the Rhombus contract spells its *faceId*."""
 
 
 def _name(text: str) -> str:

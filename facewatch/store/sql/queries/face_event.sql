@@ -286,26 +286,29 @@ SELECT 1
  WHERE e.id = :event AND coalesce(q.merged_into, q.id) = :person
  LIMIT 1;
 
--- name: face_event_assign
--- An operator says whose visit it is, NULL for nobody's; the match is theirs if they resemble it.
+-- name: face_events_assign
+-- An operator says whose visits they are, NULL for nobody's; the match is theirs if they resemble
+-- it: by a face that is theirs today, or was when they were compared.
 UPDATE face_event e
    SET person = :person, assigned_by = 'operator', assigned_at = now(), updated_at = now(),
        (matched_face, similarity, confidence) = (
            SELECT (c ->> 'face')::uuid, (c ->> 'similarity')::real, (c ->> 'confidence')::real
              FROM jsonb_array_elements(e.decision -> 'candidates') WITH ORDINALITY AS a (c, place)
              JOIN person q ON q.id = (c ->> 'person')::uuid
-            WHERE coalesce(q.merged_into, q.id) = :person
+             LEFT JOIN matchmaker m ON m.face = (c ->> 'face')::uuid
+                                   AND m.revision_removed IS NULL
+            WHERE coalesce(m.person, q.merged_into, q.id) = :person
             ORDER BY a.place
             LIMIT 1),
        retention = CASE WHEN e.retention IN ('alerted', 'legal_hold') THEN e.retention
                         WHEN :person::uuid IS NOT NULL THEN 'known'
                         ELSE 'unknown' END
- WHERE e.id = :event;
+ WHERE e.id = ANY(:events::uuid[]);
 
--- name: face_event_faces_assign
+-- name: face_events_faces_assign
 UPDATE face
    SET person = :person, assigned_by = 'operator', assigned_at = now(), updated_at = now()
- WHERE event = :event;
+ WHERE event = ANY(:events::uuid[]);
 
 -- name: face_event_remove
 WITH removed AS (

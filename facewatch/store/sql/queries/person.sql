@@ -13,11 +13,13 @@ INSERT INTO person (id, org, name) VALUES (:id, :org, :name)
 RETURNING id, org, name, created_at, updated_at, 0 AS matchmakers;
 
 -- name: person_get
+-- Or the one that they were merged into.
 SELECT p.id, p.org, p.name, p.created_at, p.updated_at,
        (SELECT count(*) FROM matchmaker m WHERE m.person = p.id AND m.revision_removed IS NULL)
            AS matchmakers
   FROM person p
- WHERE p.id = :person AND p.org = :org AND p.merged_into IS NULL AND p.name IS NOT NULL;
+ WHERE p.id = (SELECT coalesce(q.merged_into, q.id) FROM person q WHERE q.id = :person)
+   AND p.org = :org AND p.merged_into IS NULL AND p.name IS NOT NULL;
 
 -- name: person_name_lock
 -- Two who take the same name at once come one after the other.
@@ -37,9 +39,11 @@ RETURNING id, org, name, created_at, updated_at,
             WHERE m.person = person.id AND m.revision_removed IS NULL) AS matchmakers;
 
 -- name: person_named_lock
-SELECT id FROM person
- WHERE id = :person AND org = :org AND merged_into IS NULL AND name IS NOT NULL
-   FOR UPDATE;
+-- Them, or the one that they were merged into.
+SELECT p.id FROM person p
+ WHERE p.id = (SELECT coalesce(q.merged_into, q.id) FROM person q WHERE q.id = :person)
+   AND p.org = :org AND p.merged_into IS NULL AND p.name IS NOT NULL
+   FOR UPDATE OF p;
 
 -- name: person_label_add
 INSERT INTO person_label (person, org, label) VALUES (:person, :org, :label)
@@ -58,9 +62,10 @@ SELECT l.person, array_agg(l.label ORDER BY l.label) AS labels
 
 -- name: person_lock
 -- Against an enrolment or an event that names somebody who is being forgotten.
-SELECT id FROM person
- WHERE id = :person AND org = :org AND erased_at IS NULL AND merged_into IS NULL
-   FOR UPDATE;
+SELECT p.id FROM person p
+ WHERE p.id = (SELECT coalesce(q.merged_into, q.id) FROM person q WHERE q.id = :person)
+   AND p.org = :org AND p.erased_at IS NULL AND p.merged_into IS NULL
+   FOR UPDATE OF p;
 
 -- name: person_has_photo
 SELECT 1
@@ -123,7 +128,8 @@ SELECT m.face, m.person, m.org, m.created_at, m.uploaded
 SELECT m.face, m.person, m.org, m.created_at, m.uploaded
   FROM matchmaker m
   JOIN person p ON p.id = m.person AND p.merged_into IS NULL AND p.name IS NOT NULL
- WHERE m.person = :person AND m.org = :org AND m.revision_removed IS NULL
+ WHERE m.person = (SELECT coalesce(q.merged_into, q.id) FROM person q WHERE q.id = :person)
+   AND m.org = :org AND m.revision_removed IS NULL
  ORDER BY m.face DESC;
 
 -- name: matchmaker_get

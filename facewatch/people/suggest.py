@@ -1,0 +1,145 @@
+"""What an operator might want to put right; nothing here changes anything by itself."""
+
+import asyncio
+from collections.abc import Collection, Iterator, Sequence
+from dataclasses import dataclass, field
+from itertools import pairwise
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+
+from facewatch.domain.calibration import Calibration
+from facewatch.domain.ids import OrgId, PersonId
+from facewatch.domain.people import Likeness, Matchmaker
+from facewatch.ports import People, Register
+
+MOST_FACES = 10_000
+"""Compared with each other at once: a second of work and 100 MB at 512 dimensions."""
+
+_BLOCK_FACES = 512
+
+Pair: TypeAlias = tuple[float, int, int]
+"""Similarity, and the places of two faces."""
+
+
+@dataclass(frozen=True, slots=True)
+class Suggester:
+    """Compares the enrolled with each other.
+
+    Attributes:
+        model: Name of the embedder in force; its *calibration* turns cosines into confidences.
+    """
+
+    people: People
+    register: Register
+    model: str
+    calibration: Calibration
+    _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+
+    async def same_people(self, org: OrgId, least: float, limit: int) -> tuple[list[Likeness], int]:
+        """Pairs of enrolled persons who look alike at confidence *least* or more, best first.
+
+        Pairs that an operator said are two are left out. One at a time is worked out; the others
+        wait.
+
+        Returns:
+            At most *limit* pairs, and how many faces were compared: the newest `MOST_FACES`.
+        """
+        async with self._turn:
+            _, matchmakers = await self.people.gallery(org, self.model)
+            faces = sorted(matchmakers[-MOST_FACES:], key=lambda it: it.person)
+            count = len({it.person for it in faces})
+            if count < 2:
+                return [], len(faces)
+            different = await self.register.different(org)
+            cosine = self.calibration.similarity(least, count)
+            pairs = await asyncio.to_thread(_most_alike, faces, cosine, limit, different)
+        people = {faces[at].person for _, *places in pairs for at in places}
+        names = await self.register.names(org, people)
+        return [self._likeness(faces, names, count, pair) for pair in pairs], len(faces)
+
+    def _likeness(
+        self,
+        faces: Sequence[Matchmaker],
+        names: dict[PersonId, str | None],
+        count: int,
+        pair: Pair,
+    ) -> Likeness:
+        similarity, one, other = pair
+        people = faces[one].person, faces[other].person
+        return Likeness(
+            people=people,
+            names=(names.get(people[0]), names.get(people[1])),
+            faces=(faces[one].face, faces[other].face),
+            similarity=similarity,
+            confidence=self.calibration.confidence(similarity, count),
+        )
+
+
+def _most_alike(
+    faces: Sequence[Matchmaker],
+    least: float,
+    limit: int,
+    different: Collection[frozenset[PersonId]],
+) -> list[Pair]:
+    """The best pair of faces of each pair of persons, best first; *faces* are sorted by person."""
+    templates = np.stack([it.template for it in faces])
+    starts = [0, *(n for n, (a, b) in enumerate(pairwise(faces), 1) if a.person != b.person)]
+    numbers = {faces[start].person: number for number, start in enumerate(starts)}
+    two = [sorted(numbers[it] for it in pair) for pair in different if pair <= numbers.keys()]
+    best: list[Pair] = []
+    for first, alike in _blocks(templates, starts):
+        for one, other in two:
+            if first <= one < first + len(alike):
+                alike[one - first, other] = -2.0
+        best = sorted(best + _best(alike, first, least, limit), reverse=True)[:limit]
+    ends = [*starts[1:], len(faces)]
+    return [_faces_of(templates, starts, ends, one, other) for _, one, other in best]
+
+
+def _blocks(
+    templates: NDArray[np.float32], starts: Sequence[int]
+) -> Iterator[tuple[int, NDArray[np.float32]]]:
+    """(number of the first person, how alike they and those after them are to everybody).
+
+    A person is compared with those behind them only; the others are -2.
+    """
+    ends = [*starts[1:], len(templates)]
+    first = 0
+    while first < len(starts):
+        last = first + 1
+        while last < len(starts) and ends[last] - starts[first] <= _BLOCK_FACES:
+            last += 1
+        rows = templates[starts[first] : ends[last - 1]]
+        columns = np.maximum.reduceat(rows @ templates.T, starts, axis=1)
+        within = [start - starts[first] for start in starts[first:last]]
+        alike = np.maximum.reduceat(columns, within, axis=0)
+        for number in range(first, last):
+            alike[number - first, : number + 1] = -2.0
+        yield first, alike
+        first = last
+
+
+def _best(alike: NDArray[np.float32], first: int, least: float, limit: int) -> list[Pair]:
+    """Similarity and numbers of the *limit* most alike persons of a block."""
+    flat = alike.ravel()
+    if flat.size > limit:
+        places = np.argpartition(flat, flat.size - limit)[-limit:]
+    else:
+        places = np.arange(flat.size)
+    places = places[flat[places] >= least]
+    rows, columns = np.unravel_index(places, alike.shape)
+    return [
+        (float(flat[at]), first + int(row), int(column))
+        for at, row, column in zip(places, rows, columns, strict=True)
+    ]
+
+
+def _faces_of(
+    templates: NDArray[np.float32], starts: Sequence[int], ends: Sequence[int], one: int, other: int
+) -> Pair:
+    ours, theirs = templates[starts[one] : ends[one]], templates[starts[other] : ends[other]]
+    alike = ours @ theirs.T
+    row, column = np.unravel_index(int(np.argmax(alike)), alike.shape)
+    return float(alike[row, column]), starts[one] + int(row), starts[other] + int(column)
