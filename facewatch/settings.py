@@ -81,6 +81,12 @@ class Spool(_Section):
     most_mib: Annotated[int, Field(ge=16)] = 4096
 
 
+class Audit(_Section):
+    """Who changed what, and who looked at whom."""
+
+    keep_days: Annotated[int, Field(ge=1, le=36_500)] = 365
+
+
 class Log(_Section):
     """What is said on stderr."""
 
@@ -98,6 +104,7 @@ class Settings(_Section):
     recognition: Recognition = Recognition()
     cameras: Cameras = Cameras()
     spool: Spool = Spool()
+    audit: Audit = Audit()
     log: Log = Log()
 
     @property

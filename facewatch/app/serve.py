@@ -8,7 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 from typing import TypeVar
@@ -106,7 +106,8 @@ async def run_service(
                 group.create_task(_keep_gallery(stores, recognition)),
                 group.create_task(_report_cameras(stores, board)),
                 group.create_task(_gauge(spool, metrics)),
-                group.create_task(_sweep(stores)),
+                group.create_task(_sweep(stores, settings.audit.keep_days)),
+                group.create_task(stores.keys.follow()),
             ]
             turn = asyncio.Lock()
             passing = group.create_task(
@@ -257,11 +258,12 @@ async def _report_cameras(stores: Stores, board: Board) -> None:
         await asyncio.sleep(_REPORT_S)
 
 
-async def _sweep(stores: Stores) -> None:
-    """Delete the pictures of replaced versions, once nobody can be reading them any more."""
+async def _sweep(stores: Stores, audit_days: int) -> None:
+    """Delete pictures of replaced versions, once nobody reads them any more, and old entries."""
     while True:
         with contextlib.suppress(StoreTrouble):
             await sweep(stores.database, stores.blobs)
+            await stores.audit.prune(datetime.now(UTC) - timedelta(days=audit_days))
         await asyncio.sleep(_SWEEP_S)
 
 

@@ -13,7 +13,6 @@ from facewatch.ports import (
     Blobs,
     Cameras,
     CameraStatuses,
-    Keys,
     Orgs,
     People,
     Register,
@@ -25,11 +24,11 @@ from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database, open_database
 from facewatch.store.embedded import embedded_postgres
 from facewatch.store.events import PostgresFaceEvents
-from facewatch.store.keys import PostgresKeys
 from facewatch.store.migrate import migrate
 from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
 from facewatch.store.register import PostgresRegister
+from facewatch.store.remembered import RememberedKeys
 from facewatch.store.secrets import Vault
 
 
@@ -45,7 +44,7 @@ class Stores:
     people: People
     register: Register
     orgs: Orgs
-    keys: Keys
+    keys: RememberedKeys
     audit: AuditLog
     org: OrgId
     location: LocationId
@@ -78,7 +77,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             people=PostgresPeople(database),
             register=PostgresRegister(database),
             orgs=PostgresOrgs(database),
-            keys=PostgresKeys(database),
+            keys=RememberedKeys(database),
             audit=PostgresAuditLog(database),
             org=await database.default_org(),
             location=await database.default_location(),

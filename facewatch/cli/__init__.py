@@ -17,6 +17,7 @@ _COMMANDS = (
     "person",
     "camera",
     "key",
+    "audit",
     "models",
     "migrate",
     "doctor",

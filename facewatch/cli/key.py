@@ -1,12 +1,15 @@
 """facewatch key create | list | revoke"""
 
+from datetime import UTC, datetime
+
 import click
 
 from facewatch.app.stores import open_stores
-from facewatch.cli.options import as_json, command
+from facewatch.cli.options import Instant, as_json, command
 from facewatch.cli.output import note, say, table
 from facewatch.domain.ids import from_ruuid, to_ruuid
 from facewatch.errors import InvalidRequest
+from facewatch.ports import ApiKey
 from facewatch.settings import Settings
 
 
@@ -22,15 +25,23 @@ def key() -> None:
     type=click.Choice(["viewer", "operator", "admin"]),
     default="operator",
     show_default=True,
+    help="viewer: look; operator: enrol, name and correct too; admin: keys, settings, audit too.",
 )
+@click.option("--expires", type=Instant(), help="When it stops working; without this, never.")
 @as_json
 @command
-async def create(settings: Settings, name: str, role: str, as_json: bool) -> None:
+async def create(
+    settings: Settings, name: str, role: str, expires: datetime | None, as_json: bool
+) -> None:
     """Make a key called NAME; its secret is shown this once."""
+    if expires and expires <= datetime.now(UTC):
+        raise InvalidRequest(f"{expires.isoformat()} is over", "give --expires a time to come")
     async with open_stores(settings) as stores:
-        made, secret = await stores.keys.create(stores.org, name, role)
+        made, secret = await stores.keys.create(stores.org, name, role, expires)
     if as_json:
-        say({"id": to_ruuid(made.id), "name": name, "role": role, "key": secret})
+        until = expires and expires.isoformat(timespec="seconds")
+        row = {"id": to_ruuid(made.id), "name": name, "role": role, "expires": until}
+        say({**row, "key": secret})
     else:
         note("keep this: it is not shown again")
         click.echo(secret)
@@ -48,6 +59,7 @@ async def list_(settings: Settings, as_json: bool) -> None:
             "id": to_ruuid(it.id),
             "name": it.name,
             "role": it.role,
+            "state": _state(it),
             "created": it.created_at.isoformat(timespec="seconds"),
             "expires": it.expires_at and it.expires_at.isoformat(timespec="seconds"),
             "revoked": it.revoked_at and it.revoked_at.isoformat(timespec="seconds"),
@@ -59,9 +71,17 @@ async def list_(settings: Settings, as_json: bool) -> None:
             say(row)
     else:
         table(
-            ["id", "name", "role", "created", "expires", "revoked"],
+            ["id", "name", "role", "state", "created", "expires", "revoked"],
             [list(it.values()) for it in rows],
         )
+
+
+def _state(key: ApiKey) -> str:
+    if key.revoked_at:
+        return "revoked"
+    if key.expires_at and key.expires_at <= datetime.now(UTC):
+        return "expired"
+    return "works"
 
 
 @key.command()

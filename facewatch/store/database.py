@@ -2,7 +2,7 @@
 
 import asyncio
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager, contextmanager
 from dataclasses import dataclass
 from importlib.resources import files
@@ -164,20 +164,26 @@ class Database:
         value: UUID = row["id"]
         return value
 
-    async def listen(self, channel: str) -> AsyncIterator[str]:
+    async def listen(
+        self, channel: str, lost: Callable[[], None] = lambda: None
+    ) -> AsyncIterator[str]:
         """What is notified on *channel*; an empty string first, and after each reconnection.
 
         The empty string means that something may have been missed: look at the tables. Equal
         payloads that nobody has taken yet are one. Runs until its task is cancelled; a server
         that is down is waited for, and one that fell silent is noticed within half a minute.
+        *lost* is called whenever nothing is heard any more.
         """
         pause_s = _RECONNECT_S[0]
         while True:
             try:
                 async with connected(self._dsn) as connection:
                     pause_s = _RECONNECT_S[0]
-                    async for payload in _notifications(connection, channel):
-                        yield payload
+                    try:
+                        async for payload in _notifications(connection, channel):
+                            yield payload
+                    finally:
+                        lost()
             except DatabaseUnavailable:
                 await asyncio.sleep(pause_s)
                 pause_s = min(2 * pause_s, _RECONNECT_S[1])

@@ -39,7 +39,7 @@ class PostgresKeys:
 
     async def authenticate(self, secret: str) -> ApiKey | None:
         """The key that *secret* opens, unless it is unknown, expired or revoked."""
-        row = await self._database.row("api_key_by_hash", hash=_hashed(secret))
+        row = await self._database.row("api_key_by_hash", hash=hashed(secret))
         return _key(row) if row else None
 
     async def all(self, org: OrgId) -> list[ApiKey]:
@@ -93,7 +93,7 @@ async def put_key(
         org=org,
         name=name,
         role=role,
-        hash=_hashed(secret),
+        hash=hashed(secret),
         expires_at=expires_at,
     )
     assert row is not None
@@ -104,7 +104,8 @@ def _absent(key: UUID) -> NotFound:
     return NotFound(f"there is no key {to_ruuid(key)}", "look at the list of keys")
 
 
-def _hashed(secret: str) -> bytes:
+def hashed(secret: str) -> bytes:
+    """What is kept of a secret."""
     return hashlib.sha256(secret.encode(errors="surrogatepass")).digest()
 
 
