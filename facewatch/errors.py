@@ -33,6 +33,14 @@ class InvalidRequest(FacewatchError):
     """A caller sent something that the contract does not allow."""
 
 
+class UnusableLabels(FacewatchError):
+    """A file or folder that says what is true cannot be read, or does not fit what is measured."""
+
+
+class PlotsUnavailable(FacewatchError):
+    """The library that draws pictures is not installed."""
+
+
 class UnusableValue(FacewatchError):
     """What was sent has the right type, but cannot be kept: a blank name, for one."""
 

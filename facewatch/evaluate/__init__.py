@@ -1,0 +1,1 @@
+"""How good recognition is, measured on labelled data: visits, pairs, galleries."""
