@@ -72,7 +72,7 @@ FAMILY = Family(
             about=getdoc(get_picture) or "",
             query=PictureIn,
             gives="image/*",
-            name="get_picture",
+            name="getPicture",
         )
     ],
     credential=operation.credential,

@@ -121,7 +121,7 @@ def _plain(path: str) -> str:
 
 
 def _name(route: Route) -> str:
-    return to_camel(route.name) if route.name else route.path.rpartition("/")[2]
+    return route.name or route.path.rpartition("/")[2]
 
 
 def _success(family: Family, route: Route, schemas: "_Schemas") -> Json:
@@ -154,7 +154,7 @@ def _headers(status: int = 200) -> Json:
 
 
 def _body(family: Family, route: Route, schemas: "_Schemas") -> Json:
-    if not (isinstance(route.takes, type) and issubclass(route.takes, BaseModel)):
+    if not (route.takes and issubclass(route.takes, BaseModel)):
         file = {"type": "string", "format": "binary", "description": "Any name of a part does."}
         whole = {"type": "object", "properties": {"file": file}, "required": ["file"]}
         return {"multipart/form-data": {"schema": whole}}

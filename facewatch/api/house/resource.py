@@ -49,9 +49,11 @@ def resource(
     named = set(_IN_PATH.findall(path))
     lists = {name for name, field in asked.model_fields.items() if _is_list(field.annotation)}
 
+    bodiless = method in _BODILESS
+    takes = None if bodiless or named >= asked.model_fields.keys() else asked
+
     async def answer(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
-        bodiless = method in _BODILESS
-        given = _query(request, lists) if bodiless else await _body(request)
+        given = _query(request, lists) if bodiless else await _body(request, optional=not takes)
         if taken := named & given.keys():
             raise errors.InvalidRequest(f"{min(taken)} stands in the path", "send it there only")
         message = _read(asked, {**given, **request.match_info}, strict=not bodiless)
@@ -70,11 +72,11 @@ def resource(
     return Route(
         *(method, path, answer, needs, action),
         about=getdoc(handler) or "",
-        takes=None if method in _BODILESS or named >= asked.model_fields.keys() else asked,
-        query=asked if method in _BODILESS or named else None,
+        takes=takes,
+        query=asked if bodiless or named else None,
         gives=gives,
         status=204 if gives is None else status,
-        name=handler.__name__,
+        name=f"v1_{handler.__name__}",
     )
 
 
@@ -104,11 +106,11 @@ def _query(request: web.Request, lists: Collection[str]) -> Mapping[str, Any]:
     return given
 
 
-async def _body(request: web.Request) -> Mapping[str, Any]:
+async def _body(request: web.Request, *, optional: bool) -> Mapping[str, Any]:
     if request.query:
         raise errors.InvalidRequest("nothing is asked in this query", "send it in the body")
     try:
-        body = json.loads(await body_of(request) or "{}")
+        body = json.loads(await body_of(request) or ("{}" if optional else ""))
     except (ValueError, RecursionError) as error:
         raise errors.InvalidRequest(f"the body is not JSON: {error}", "send an object") from None
     if not isinstance(body, dict):

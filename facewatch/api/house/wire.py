@@ -8,6 +8,7 @@ from pydantic import (
     AfterValidator,
     AwareDatetime,
     BaseModel,
+    BeforeValidator,
     ConfigDict,
     Field,
     PlainSerializer,
@@ -38,7 +39,7 @@ Id = Annotated[
     UUID,
     PlainValidator(_id),
     PlainSerializer(to_ruuid),
-    WithJsonSchema({"type": "string", "format": "RUUID", "pattern": "^[A-Za-z0-9_-]{22}$"}),
+    WithJsonSchema({"type": "string", "format": "RUUID", "pattern": "^[A-Za-z0-9_-]{21}[AQgw]$"}),
 ]
 """A UUID in the spelling that the Rhombus contract has too: an id read there works here."""
 
@@ -67,14 +68,23 @@ def _name(text: str) -> str:
         raise ValueError(str(error)) from None
 
 
+_NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
+
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=MOST_CHARACTERS, json_schema_extra={"pattern": r"\S"}),
+    Field(min_length=1, max_length=MOST_CHARACTERS, json_schema_extra={"pattern": _NOT_BLANK}),
     AfterValidator(_name),
 ]
 """What something is called: kept without space around it, composed (NFC)."""
 
-Time = AwareDatetime
+
+def _written_out(value: object) -> object:
+    if isinstance(value, str) and value.replace(".", "").lstrip("+-").isdigit():
+        raise ValueError("must be a date as ISO 8601 writes it")
+    return value
+
+
+Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """ISO 8601 with an offset."""
 
 

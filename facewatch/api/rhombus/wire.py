@@ -50,8 +50,6 @@ SubLocationsHierarchyKey = Annotated[
 EnrolledFaceId = Annotated[
     str, WithJsonSchema({"type": "string", "examples": ["face_222222222222222222222A"]})
 ]
-Dated = Annotated[str, _spelled("string", "date-time", "2026-07-27T15:20:00Z")]
-"""A date that is not looked at."""
 Share = Annotated[float, _spelled("number", "float", 0.98)]
 """0..1."""
 Milliseconds = Annotated[int, _spelled("integer", "int64", 1640995200000)]
@@ -108,7 +106,7 @@ Moment = Annotated[
         {
             "anyOf": [
                 {"type": "string", "format": "date-time", "examples": ["2026-07-27T15:20:00Z"]},
-                {"type": "integer", "format": "int64", "description": "Milliseconds since 1970."},
+                {"type": "integer", "description": "Milliseconds since 1970."},
                 {"type": "null"},
             ]
         }

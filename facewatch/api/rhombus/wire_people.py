@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import ConfigDict, Field
 
-from facewatch.api.rhombus.wire import Dated, EnrolledFaceId, Message, Ruuid, Share
+from facewatch.api.rhombus.wire import EnrolledFaceId, Message, Moment, Ruuid, Share
 from facewatch.domain.ids import to_prefixed, to_ruuid
 from facewatch.domain.people import EnrolledFace, Person
 
@@ -58,11 +58,11 @@ class PersonSelectiveUpdateIn(Message):
 
     model_config = ConfigDict(title="PersonSelectiveUpdate")
 
-    created_on: Dated | None = None
+    created_on: Moment = None
     email: str | None = None
     name: str | None = None
     org_uuid: Ruuid | None = None
-    updated_on: Dated | None = None
+    updated_on: Moment = None
     updated_set_method_map: dict[str, bool | None] | None = None
     uuid: Ruuid | None = None
 
