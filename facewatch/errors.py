@@ -74,6 +74,10 @@ class InUse(FacewatchError):
     """Something else needs it: it cannot be removed yet."""
 
 
+class Busy(FacewatchError):
+    """As much of this is going on already as may at one time."""
+
+
 class CameraTrouble(FacewatchError):
     """A camera or a file gives no frames."""
 

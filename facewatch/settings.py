@@ -7,12 +7,13 @@ are keys outside any section. `config/facewatch.toml` spells out every key.
 import contextlib
 import os
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, SecretStr, ValidationError
 
+from facewatch.domain.settings import Setting
 from facewatch.domain.urls import redact
 from facewatch.errors import InvalidSettings
 
@@ -115,6 +116,26 @@ class Settings(_Section):
     def model_directory(self) -> Path:
         given = self.models.directory
         return _expanded(given).resolve() if given else self.home_path / "models"
+
+    def shown(self) -> list[Setting]:
+        """Every setting in force, in the order of `config/facewatch.toml`, without secrets."""
+        return list(_shown(self, ""))
+
+
+def _shown(section: BaseModel, prefix: str) -> Iterator[Setting]:
+    for name in type(section).model_fields:
+        key, value = prefix + name, getattr(section, name)
+        match value:
+            case BaseModel():
+                yield from _shown(value, f"{key}.")
+            case SecretStr():
+                yield Setting(key, None, bool(value.get_secret_value()))
+            case tuple():
+                yield Setting(key, list(value), bool(value))
+            case str():
+                yield Setting(key, redact(value), bool(value))
+            case _:
+                yield Setting(key, value, True)
 
 
 def _expanded(path: str) -> Path:

@@ -10,6 +10,7 @@ import numpy as np
 
 from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps
+from facewatch.app.looking import looking
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace, TimeSource
 from facewatch.domain.faces import Detection, Quality, Template
@@ -29,14 +30,18 @@ from facewatch.flow.metrics import Metrics
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.ports import Enrolment, PhotoKeys
+from facewatch.settings import Settings
 from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
+from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.keys import PostgresKeys
+from facewatch.store.locations import PostgresLocations
 from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
 from facewatch.store.register import PostgresRegister
+from facewatch.store.secrets import Vault
 from facewatch.vision.pictures import decode
 from facewatch.vision.registry import card
 
@@ -143,6 +148,11 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         people=people,
         orgs=PostgresOrgs(database),
         register=(register := PostgresRegister(database)),
+        cameras=PostgresCameras(database, Vault(place)),
+        statuses=PostgresCameraStatuses(database),
+        locations=PostgresLocations(database),
+        look=looking(Settings()),
+        settings=Settings().shown(),
         copier=Copier(people, blobs, "sface", decode),
         suggester=Suggester(people, register, "sface", card("sface").calibration),
         threshold=0.7,

@@ -13,16 +13,16 @@ async def test_a_change_that_cannot_be_read_now_is_read_later(
 ) -> None:
     name = dsn.partition("?")[0].rpartition("/")[2]
     elsewhere = await asyncpg.connect(postgres)
+    await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS false")
     await elsewhere.execute(
-        "SELECT pg_terminate_backend(pid) FROM pg_stat_activity WHERE datname = $1", name
+        "SELECT pg_terminate_backend(pid, 5000) FROM pg_stat_activity WHERE datname = $1", name
     )
-    await elsewhere.execute(f"ALTER DATABASE {name} RENAME TO {name}_away")
 
     async def ask() -> int:
         try:
             return await database.schema_version()
         except DatabaseUnavailable:
-            await elsewhere.execute(f"ALTER DATABASE {name}_away RENAME TO {name}")
+            await elsewhere.execute(f"ALTER DATABASE {name} ALLOW_CONNECTIONS true")
             raise
 
     assert await until_answered(ask) >= 1

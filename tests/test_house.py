@@ -32,7 +32,8 @@ async def test_an_org_settles_its_threshold_and_goes_back_to_the_default(
         ({"match_threshold": None}, 0.7),
     ]:
         async with admin.patch("/api/v1/org", json=sent) as response:
-            assert await response.json() == {"id": to_ruuid(ORG), "match_threshold": kept}
+            answer = await response.json()
+        assert answer == {"id": to_ruuid(ORG), "name": "default", "match_threshold": kept}
 
 
 @pytest.mark.parametrize(

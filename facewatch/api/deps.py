@@ -1,6 +1,6 @@
 """What the handlers stand on."""
 
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from typing import TypeAlias
@@ -9,10 +9,23 @@ from aiohttp import web
 
 from facewatch.api.audit import Journal
 from facewatch.api.limit import Limits
+from facewatch.domain.cameras import Camera
+from facewatch.domain.settings import Setting
 from facewatch.flow.metrics import Metrics
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
-from facewatch.ports import Blobs, FaceEvents, Keys, Orgs, People, Register
+from facewatch.ports import (
+    Blobs,
+    Cameras,
+    CameraStatuses,
+    FaceEvents,
+    Keys,
+    Locations,
+    Orgs,
+    People,
+    Register,
+)
+from facewatch.stream.sources import Probe as Look
 
 Probe: TypeAlias = Callable[[], Awaitable[str]]
 """Asks one part of the service whether it can work: a few words on how it is.
@@ -27,6 +40,8 @@ class Deps:
     """Every part that an answer may need.
 
     Attributes:
+        look: Watches a camera for a moment; raises CameraTrouble, or Busy while others look.
+        settings: Those in force, for an admin to see.
         copier: Makes matchmakers of sightings.
         suggester: Compares the enrolled with each other.
         threshold: The confidence that an org has which has not settled its own.
@@ -40,6 +55,11 @@ class Deps:
     people: People
     register: Register
     orgs: Orgs
+    cameras: Cameras
+    statuses: CameraStatuses
+    locations: Locations
+    look: Callable[[Camera], Awaitable[Look]]
+    settings: Sequence[Setting]
     copier: Copier
     suggester: Suggester
     threshold: float

@@ -18,6 +18,7 @@ from facewatch.api.deps import Deps, Probe
 from facewatch.api.limit import Limits
 from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
+from facewatch.app.looking import looking
 from facewatch.app.recognition import Recognition, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
@@ -180,6 +181,11 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
         people=stores.people,
         register=stores.register,
         orgs=stores.orgs,
+        cameras=stores.cameras,
+        statuses=stores.statuses,
+        locations=stores.locations,
+        look=looking(settings),
+        settings=settings.shown(),
         copier=Copier(stores.people, stores.blobs, recognition.engine.model, decode),
         suggester=Suggester(
             *(stores.people, stores.register),

@@ -13,6 +13,7 @@ from facewatch.ports import (
     Blobs,
     Cameras,
     CameraStatuses,
+    Locations,
     Orgs,
     People,
     Register,
@@ -24,6 +25,7 @@ from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database, open_database
 from facewatch.store.embedded import embedded_postgres
 from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.locations import PostgresLocations
 from facewatch.store.migrate import migrate
 from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
@@ -41,6 +43,7 @@ class Stores:
     events: PostgresFaceEvents
     cameras: Cameras
     statuses: CameraStatuses
+    locations: Locations
     people: People
     register: Register
     orgs: Orgs
@@ -74,6 +77,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             events=PostgresFaceEvents(database),
             cameras=PostgresCameras(database, Vault(home)),
             statuses=PostgresCameraStatuses(database),
+            locations=PostgresLocations(database),
             people=PostgresPeople(database),
             register=PostgresRegister(database),
             orgs=PostgresOrgs(database),

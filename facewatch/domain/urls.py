@@ -46,6 +46,37 @@ def split_credentials(url: str) -> tuple[str, tuple[str, str] | None]:
     return urlunsplit(parts._replace(netloc=host)), (unquote(user), unquote(password))
 
 
+def rtsp_address(url: str) -> tuple[str, tuple[str, str] | None]:
+    """`split_credentials` of an address that somebody else's words may make us connect to.
+
+    >>> rtsp_address("rtsps://admin:x@10.0.0.7/main")
+    ('rtsps://10.0.0.7/main', ('admin', 'x'))
+
+    Raises:
+        InvalidRequest: it is not rtsp or rtsps, names no host, is redacted, or holds characters
+            that could be read as more than an address.
+    """
+    if "***" in url:
+        raise InvalidRequest("the password of this address is redacted", "send the whole address")
+    if url.partition("://")[0].lower() not in ("rtsp", "rtsps"):
+        raise InvalidRequest("this is no camera's address", "give it as rtsp:// or rtsps://")
+    address, credentials = split_credentials(url)
+    if any(not it.isprintable() or it == " " for it in url) or not all(
+        it.isprintable() for it in credentials or ()
+    ):
+        raise _unreadable(url)
+    try:
+        parts = urlsplit(address)
+        if not parts.hostname or parts.port == 0:
+            raise ValueError
+    except ValueError:
+        raise InvalidRequest(
+            f"the address {redact(url)!r} names no host, or no port from 1 to 65535",
+            "give it as rtsp://user:password@host:554/path",
+        ) from None
+    return address, credentials
+
+
 def _unreadable(url: str) -> InvalidRequest:
     return InvalidRequest(
         f"the address {redact(url)!r} cannot be read",

@@ -153,6 +153,8 @@ def failure(request: web.Request, error: Exception) -> web.Response:
         case errors.TooManyRequests():
             later = {"Retry-After": str(error.again_s)}
             return _problem(429, "Too Many Requests", str(error), later)
+        case errors.Busy():
+            return _problem(503, "Service Unavailable", str(error), {"Retry-After": "10"})
         case errors.StoreTrouble():
             again = {"Retry-After": "1"}
             return _problem(503, "Service Unavailable", "a store is down; try again", again)

@@ -1,7 +1,7 @@
 """How the house family spells things: snake_case, RUUIDs, times in ISO 8601."""
 
 from collections.abc import Sequence
-from typing import Annotated, Generic, Self, TypeVar
+from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
 from pydantic import (
@@ -72,8 +72,15 @@ _NOT_BLANK = r"^[^\x00]*[^\s\x00\x1c-\x1f\x85][^\x00]*$"
 
 Name = Annotated[
     str,
-    Field(min_length=1, max_length=MOST_CHARACTERS, json_schema_extra={"pattern": _NOT_BLANK}),
     AfterValidator(_name),
+    WithJsonSchema(
+        {
+            "type": "string",
+            "minLength": 1,
+            "maxLength": MOST_CHARACTERS,
+            "pattern": _NOT_BLANK,
+        }
+    ),
 ]
 """What something is called: kept without space around it, composed (NFC)."""
 
@@ -86,6 +93,14 @@ def _written_out(value: object) -> object:
 
 Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
 """ISO 8601 with an offset."""
+
+
+def _without_default(schema: dict[str, Any]) -> None:
+    schema.pop("default", None)
+
+
+LEFT: Any = Field(default=None, json_schema_extra=_without_default)
+"""The default of what a change leaves alone: read `model_fields_set`, not the field."""
 
 
 class Thing(Shape):
