@@ -51,32 +51,35 @@ def concerns_asked(question: BaseModel) -> None:
 
 def concerns_shown(answer: BaseModel) -> None:
     """The one object that an answer holds, or is, and who it shows; a list is not taken apart."""
-    for name in _names(type(answer)):
+    for name in type(answer).model_fields:
         value = getattr(answer, name)
         if isinstance(value, BaseModel):
-            concerns(*(it for field in _SHOWN for it in _spelled(getattr(value, field, None))))
+            for shown in _shown(type(value)):
+                concerns(*_spelled(getattr(value, shown)))
         elif name in _SHOWN:
             concerns(*_spelled(value))
 
 
 _SHOWN = ("uuid", "id", "person_uuid", "person")
+
+
+@cache
+def _shown(shape: type[BaseModel]) -> tuple[str, ...]:
+    return tuple(name for name in _SHOWN if name in shape.model_fields)
+
+
 _ID = re.compile(r"(.*_)?(uu)?ids?")
 _PLACE = "cursor"
 """Where a page begins is not what it is about."""
 
 
 def _asked(question: BaseModel) -> Iterator[UUID]:
-    for name in _names(type(question)):
+    for name in type(question).model_fields:
         value = getattr(question, name)
         if isinstance(value, BaseModel):
             yield from _asked(value)
         elif (isinstance(value, UUID) and name != _PLACE) or _ID.fullmatch(name):
             yield from _spelled(value)
-
-
-@cache
-def _names(shape: type[BaseModel]) -> tuple[str, ...]:
-    return tuple(shape.model_fields)
 
 
 def _spelled(value: object) -> Iterator[UUID]:
@@ -197,10 +200,12 @@ class Journal:
             with suppress(TimeoutError):
                 async with asyncio.timeout(_GATHER_S):
                     await self._hurry.wait()
-            while self._waiting:
-                await self._write_batch()
-            self._some.clear()
             self._hurry.clear()
+            due = self._noted
+            while self._written < due:
+                await self._write_batch()
+            if not self._waiting:
+                self._some.clear()
 
     async def _write_batch(self) -> None:
         batch = list(islice(self._waiting, _BATCH))

@@ -72,7 +72,7 @@ class PostgresFaceEvents:
         Raises:
             NotFound: *org* has none with this id.
         """
-        row = await self._database.row("face_events", org=org, ids=[event])
+        row = await self._database.row("face_event", org=org, id=event)
         if row is None:
             raise NotFound(f"there is no face event {event}")
         return _event(row)

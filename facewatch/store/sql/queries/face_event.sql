@@ -154,6 +154,23 @@ SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_
  WHERE e.org = :org AND e.id = ANY(:ids::uuid[])
  ORDER BY e.id DESC;
 
+-- name: face_event
+-- As face_events; for a list of ids Postgres plans anew each time, which takes longer than this.
+SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_seen, e.last_seen,
+       e.best_at, e.has_template, e.quality, e.frame_key, e.thumbnail_key, e.person,
+       e.matched_face, e.similarity, e.confidence, e.assigned_by,
+       p.name AS person_name,
+       (e.decision -> 'candidates')::text AS candidates,
+       (SELECT jsonb_object_agg(q.id, jsonb_build_array(coalesce(q.merged_into, q.id), s.name))
+          FROM person q
+          JOIN person s ON s.id = coalesce(q.merged_into, q.id)
+         WHERE q.id IN (SELECT (c ->> 'person')::uuid
+                          FROM jsonb_array_elements(e.decision -> 'candidates') AS c))::text
+           AS candidate_names
+  FROM face_event e
+  LEFT JOIN person p ON p.id = e.person
+ WHERE e.org = :org AND e.id = :id;
+
 -- name: face_event_page
 SELECT id FROM face_event
  WHERE org = :org AND (:before::uuid IS NULL OR id < :before)
