@@ -3,10 +3,10 @@
 Two server processes on one embedded Postgres: the whole application as `serve` runs it (keys
 remembered, limit, audit log, metrics, access log to a file), and the bare handler. The same client
 process asks them in turn, over the same number of kept connections, for the same events in the
-same order; which of the two begins changes with each round. Rounds are short, because a machine that
-others use changes its pace within seconds; the ratio of a round is taken between neighbours, and
-the median of the rounds counts. At the end the rows of the audit log are counted:
-they must be as many as the requests.
+same order; which of the two begins changes with each round. Rounds are short, because a machine
+that others use changes its pace within seconds; the ratio of a round is taken between neighbours,
+and the median of the rounds counts. At the end the rows of the audit log are counted: they must
+be as many as the requests.
 
     .venv/bin/python benchmarks/api.py [--rounds N] [--seconds S] [--connections N]
 
