@@ -14,7 +14,7 @@ from facewatch.domain.audit import AuditEntry, AuditFilter, AuditId
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.cameras import Camera, CameraStatus, Location
 from facewatch.domain.events import EventFilter, EventRecord, FaceEvent, TimeSource
-from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
+from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, LocationId, OrgId, PersonId
 from facewatch.domain.people import (
@@ -125,6 +125,10 @@ class Engine(Protocol):
         """Every face of each picture, boxes and landmarks in that picture's own pixels."""
         ...
 
+    def watch(self, pictures: Sequence[Picture]) -> list[Seen]:
+        """As `detect`, with the scene of each picture."""
+        ...
+
     def promise(self, detection: Detection) -> float:
         """The best overall quality that a closer look at this face could find."""
         ...
@@ -139,6 +143,12 @@ class Engine(Protocol):
 
     def embed(self, crops: Sequence[Pixels]) -> NDArray[np.float32]:
         """(n, d), rows of unit length, in the order of *crops*."""
+        ...
+
+    def embed_telling(
+        self, crops: Sequence[Pixels]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As `embed`, and (n,) how much each template tells about who it is, 0..1."""
         ...
 
 

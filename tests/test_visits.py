@@ -63,7 +63,7 @@ class Somebody:
 
 ANN, BEN = Somebody(1), Somebody(2)
 FINE = Quality(size=1, sharpness=1, pose=1, exposure=1, score=0.95)
-POOR = Quality(size=0.2, sharpness=0.05, pose=0.3, exposure=0.5, score=0.7)
+POOR = Quality(size=0.2, sharpness=0.05, pose=0.3, exposure=0.5, score=0.85)
 
 Scene = Callable[[float], Iterable[tuple[Somebody, float, Quality]]]
 
@@ -99,7 +99,7 @@ class Camera:
         crops = next(step)
         self.embedded += len(crops)
         with pytest.raises(StopIteration) as end:
-            step.send([self._faces[crop.tobytes()].template for crop in crops])
+            step.send([(self._faces[crop.tobytes()].template, 1.0) for crop in crops])
         self.said += end.value.value
 
     def events(self) -> list[Visit]:

@@ -34,6 +34,13 @@ The product of two says how alike two looks are: enough to follow a face, not to
 """
 
 
+Scene: TypeAlias = NDArray[np.float32]
+"""(576,) brightness of a whole picture on a grid of 32 x 18, mean 0, length 1; 0 if it is flat.
+
+The product of two neighbouring ones falls where a scene is cut.
+"""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Detection:
     """A face found in a picture; box and landmarks in that picture's own pixels."""
@@ -54,6 +61,8 @@ class Quality:
         pose: 1 looks straight at the camera, 0 is a profile.
         exposure: Neither too dark, too bright, nor flat.
         score: The detector's own.
+        telling: How much the template tells about who it is: that of a face half hidden, or too
+            blurred to know, tells little. 1 where nobody has asked for a template.
     """
 
     size: float
@@ -61,12 +70,26 @@ class Quality:
     pose: float
     exposure: float
     score: float
+    telling: float = 1.0
 
     @property
     def overall(self) -> float:
         """One number: as good as the parts together, and no better than a bad one allows."""
+        return self.visible * min(1.0, 2 * self.telling)
+
+    @property
+    def visible(self) -> float:
+        """The same from what can be seen without a template."""
         parts = (self.size, self.sharpness, self.pose, self.exposure)
         return math.pow(math.prod(parts) * self.score, 0.2) * min(1.0, 2 * min(parts))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Seen:
+    """What there is in one picture; *scene* is all of it, tiny."""
+
+    faces: list[Detection]
+    scene: Scene
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -6,15 +6,16 @@ from collections.abc import Callable, Generator, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
-from facewatch.domain.faces import Glimpse, Look, Pixels, Template
+from facewatch.domain.faces import Glimpse, Look, Pixels
 from facewatch.domain.ids import CameraId
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
+from facewatch.pipeline.tracker import Said
 from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports import Engine, Frame
 
-_Steps = Generator[list[Pixels], Sequence[Template], list[Visit]]
+_Steps = Generator[list[Pixels], Sequence[Said], list[Visit]]
 
 
 class Recogniser:
@@ -37,21 +38,22 @@ class Recogniser:
     def see(self, frames: Sequence[Frame]) -> list[Visit]:
         """What *frames*, at most one a camera, change; embeddings are batched over cameras."""
         with self._metrics.timed(Stage.DETECT):
-            detections = self._engine.detect([frame.picture for frame in frames])
-        self._metrics.faces_detected.inc(sum(map(len, detections)))
+            seen = self._engine.watch([frame.picture for frame in frames])
+        self._metrics.faces_detected.inc(sum(len(it.faces) for it in seen))
         steps = [
             self._at(frame.camera).see(
                 frame,
-                [Glimpse(frame.at, frame.t_s, it, self._engine.promise(it)) for it in found],
+                [Glimpse(frame.at, frame.t_s, it, self._engine.promise(it)) for it in found.faces],
                 partial(self._look, frame),
+                found.scene,
             )
-            for frame, found in zip(frames, detections, strict=True)
+            for frame, found in zip(frames, seen, strict=True)
         ]
         asked = [next(step) for step in steps]
-        templates = self._embed([crop for crops in asked for crop in crops])
+        said = self._embed([crop for crops in asked for crop in crops])
         visits: list[Visit] = []
         for step, crops in zip(steps, asked, strict=True):
-            mine, templates = templates[: len(crops)], templates[len(crops) :]
+            mine, said = said[: len(crops)], said[len(crops) :]
             visits += _finish(step, mine)
         return visits
 
@@ -80,18 +82,18 @@ class Recogniser:
             quality = self._engine.quality(found, crop)
         return Look(glimpse.at, glimpse.t_s, found, quality, crop)
 
-    def _embed(self, crops: Sequence[Pixels]) -> list[Template]:
+    def _embed(self, crops: Sequence[Pixels]) -> list[Said]:
         if not crops:
             return []
         with self._metrics.timed(Stage.EMBED):
-            templates = self._engine.embed(crops)
+            templates, telling = self._engine.embed_telling(crops)
         self._metrics.embeddings.inc(len(crops))
-        return list(templates)
+        return list(zip(templates, telling.tolist(), strict=True))
 
 
-def _finish(step: _Steps, templates: Sequence[Template]) -> list[Visit]:
+def _finish(step: _Steps, said: Sequence[Said]) -> list[Visit]:
     try:
-        step.send(templates)
+        step.send(said)
     except StopIteration as end:
         visits: list[Visit] = end.value
         return visits

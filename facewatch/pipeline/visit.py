@@ -11,9 +11,10 @@ from datetime import datetime
 import numpy as np
 
 from facewatch.domain.events import TimeSource
-from facewatch.domain.faces import Glimpse, Look, Pixels, Template
+from facewatch.domain.faces import Glimpse, Look, Pixels, Scene, Template
 from facewatch.domain.ids import CameraId, EventId
-from facewatch.pipeline.track import Following, Pairing, Shot, Track, pair
+from facewatch.pipeline.track import Following, Shot, Track, Verdict, compare, distance, rank
+from facewatch.pipeline.tracker import Closer, Said, Tracker
 from facewatch.ports import Frame
 
 
@@ -23,7 +24,11 @@ class Visiting:
 
     Attributes:
         gap_s: Somebody who is away for longer than this comes back as a new visit.
-        join: Cosine from which a new track continues a visit that is still open.
+        near_s: Who comes back within this at the same place needs less proof to be the same.
+        wait_s: A new track that may continue an open visit is watched for so long before it is
+            a visit of its own.
+        cut: Likeness of two neighbouring pictures, -1..1, below which the scene was cut.
+        face: Detector score that a face reaches at least once, and what is none seldom does.
         looks: A visit is real from this many looks on; fewer are glimpses, and dropped.
         good_looks: The same when the best look is good.
         good: Quality from which a look is good.
@@ -32,7 +37,10 @@ class Visiting:
     """
 
     gap_s: float = 3.0
-    join: float = 0.42
+    near_s: float = 1.2
+    wait_s: float = 0.8
+    cut: float = 0.35
+    face: float = 0.82
     looks: int = 3
     good_looks: int = 2
     good: float = 0.5
@@ -100,25 +108,22 @@ class _Open:
 
     @property
     def best(self) -> Shot:
-        shots = [track.best for track in self.tracks if track.best is not None]
-        return max(shots, key=lambda shot: shot.look.quality.overall)
+        """Of a track that is known by its templates, if there is one."""
+        shots = [(track.known, track.best) for track in self.tracks if track.best is not None]
+        return max(shots, key=lambda it: (it[0], it[1].look.quality.overall))[1]
 
     def best_looks(self, most: int) -> list[Look]:
         kept = [look for track in self.tracks for look in track.kept]
-        kept.sort(key=lambda it: (it.template is not None, it.quality.overall), reverse=True)
+        kept.sort(key=rank, reverse=True)
         return kept[:most]
 
-    def resemblance(self, template: Template) -> float:
-        return max((track.resemblance(template) or -1.0 for track in self.tracks), default=-1.0)
+    @property
+    def score(self) -> float:
+        return max(track.score for track in self.tracks)
 
-
-@dataclass(frozen=True, slots=True, eq=False)
-class _Present:
-    """A face in the newest frame and its track; *look* is None where a glimpse was enough."""
-
-    glimpse: Glimpse
-    look: Look | None
-    track: Track
+    @property
+    def kept(self) -> list[Look]:
+        return [look for track in self.tracks for look in track.kept]
 
 
 class Visitors:
@@ -138,7 +143,9 @@ class Visitors:
         self._name_event = name_event
         self._following = following or Following()
         self._visiting = visiting or Visiting()
-        self._tracks: list[Track] = []
+        self._tracker = Tracker(self._following, self._curious)
+        self._scene: Scene | None = None
+        self._cut_s = -1e9
         self._visits: list[_Open] = []
         self._visit_of: dict[Track, _Open] = {}
         self._clock_s = 0.0
@@ -147,32 +154,33 @@ class Visitors:
         self._visits_begun = 0
 
     def see(
-        self, frame: Frame, glimpses: Sequence[Glimpse], closer: Callable[[Glimpse], Look]
-    ) -> Generator[list[Pixels], Sequence[Template], list[Visit]]:
-        """Take in one frame; yields once, the crops to embed, and is sent their templates.
+        self,
+        frame: Frame,
+        glimpses: Sequence[Glimpse],
+        closer: Closer,
+        scene: Scene | None = None,
+    ) -> Generator[list[Pixels], Sequence[Said], list[Visit]]:
+        """Take in one frame; yields once, the crops to embed, and is sent what they said.
 
         *closer* aligns and judges a glimpse of this frame; it is asked where that could matter.
+        *scene* is the whole picture, tiny.
 
         Returns:
             The visits that have something new to say, in order of their beginning.
         """
         self._advance(frame)
-        pairs, strangers = pair(self._tracks, glimpses, self._clock_s, self._following)
-        doubts = [(it, closer(it.glimpse)) for it in pairs if not it.sure]
-        present = [self._follow(it, closer) for it in pairs if it.sure]
-        wishes = self._wishes(present)
-        asked = [look.crop for _, look in doubts] + [look.crop for _, look in wishes]
-        templates = yield asked
-
-        for (place, look), template in zip(wishes, templates[len(doubts) :], strict=True):
-            present[place] = self._learn(present[place], look, template)
-        present += [
-            self._settle(doubt, look, template)
-            for (doubt, look), template in zip(doubts, templates[: len(doubts)], strict=True)
-        ]
-        present += [self._begin(glimpse, closer(glimpse)) for glimpse in strangers]
-        self._take_shots(frame, present, closer)
+        cut = self._is_cut(scene)
+        yield from self._tracker.see(frame, self._clock_s, glimpses, closer, cut=cut)
         return self._report()
+
+    def _is_cut(self, scene: Scene | None) -> bool:
+        last, self._scene = self._scene, scene
+        if last is None or scene is None or not (last.any() and scene.any()):
+            return False  # a flat picture, a dark one for instance, is like no other
+        if float(last @ scene) >= self._visiting.cut:
+            return False
+        self._cut_s = self._clock_s
+        return True
 
     def idle(self, elapsed_s: float) -> list[Visit]:
         """No frame came for *elapsed_s*: time passes all the same."""
@@ -197,104 +205,8 @@ class Visitors:
         self._clock_s += max(elapsed - self._idled_s, 0.0)
         self._idled_s = 0.0
 
-    def _follow(self, it: Pairing, closer: Callable[[Glimpse], Look]) -> _Present:
-        """The same face, surely; looked at closely if that could teach anything."""
-        track, rule = it.track, self._following
-        track.follow(it.glimpse, self._clock_s)
-        due = self._clock_s - track.embedded_s > rule.refresh_s
-        worst = min((kept.quality.overall for kept in track.kept), default=0.0)
-        if not due and len(track.kept) >= rule.keep and it.glimpse.promise < worst + rule.closer_by:
-            return _Present(it.glimpse, None, track)
-        look = closer(it.glimpse)
-        track.keep(look, rule.keep)
-        return _Present(it.glimpse, look, track)
-
-    def _wishes(self, present: Sequence[_Present]) -> list[tuple[int, Look]]:
-        """Which looks of whom could change an answer: a first good one, a better one, a refresh."""
-        rule, wishes = self._following, list[tuple[int, Look]]()
-        for place, it in enumerate(present):
-            if it.look is None:
-                continue
-            due = self._clock_s - it.track.embedded_s > rule.refresh_s
-            embedded = it.track.templates
-            candidates = [it.look, *(kept for kept in it.track.kept if kept.template is None)]
-            best = max(candidates, key=lambda it: it.quality.overall)
-            if due and it.look.quality.overall >= self._visiting.good:
-                best = it.look
-            if best.quality.overall < rule.worth_embedding:
-                continue
-            if (
-                not embedded
-                or best.quality.overall > embedded[0].quality.overall + rule.better_by
-                or due
-            ):
-                wishes.append((place, best))
-        return wishes
-
-    def _learn(self, it: _Present, look: Look, template: Template) -> _Present:
-        """A template where there was no doubt; it may show that there was cause for it."""
-        resemblance = it.track.resemblance(template)
-        good = look.quality.overall >= self._visiting.good
-        if resemblance is None or not good or resemblance >= self._following.other:
-            it.track.add_template(look, template, self._clock_s)
-            return it
-        if look is not it.look:
-            it.track.drop(look)
-            return it
-        it.track.take_back()
-        self._tracks.remove(it.track)
-        begun = self._begin(it.glimpse, look)
-        begun.track.add_template(look, template, self._clock_s)
-        return begun
-
-    def _settle(self, doubt: Pairing, look: Look, template: Template) -> _Present:
-        """Same person or another at the same place: the templates say; else the likeness does."""
-        telling = look.quality.overall >= self._following.worth_embedding
-        resemblance = doubt.track.resemblance(template) if telling else None
-        same = (
-            resemblance >= self._following.same
-            if resemblance is not None
-            else doubt.likeness >= self._following.alike / 2
-        )
-        if same:
-            doubt.track.follow(doubt.glimpse, self._clock_s)
-            doubt.track.keep(look, self._following.keep)
-            present = _Present(doubt.glimpse, look, doubt.track)
-        else:
-            self._tracks.remove(doubt.track)
-            present = self._begin(doubt.glimpse, look)
-        if telling:
-            present.track.add_template(look, template, self._clock_s)
-        return present
-
-    def _begin(self, glimpse: Glimpse, look: Look) -> _Present:
-        track = Track(glimpse, self._clock_s)
-        self._tracks.append(track)
-        track.follow(glimpse, self._clock_s)
-        track.keep(look, self._following.keep)
-        return _Present(glimpse, look, track)
-
-    def _take_shots(
-        self, frame: Frame, present: Sequence[_Present], closer: Callable[[Glimpse], Look]
-    ) -> None:
-        """Keep the frame for whoever it shows best so far."""
-        for it in present:
-            best = it.track.best
-            if it.look is None or (
-                best and it.look.quality.overall <= best.look.quality.overall + 0.02
-            ):
-                continue
-            others = tuple(
-                (other.look or closer(other.glimpse), other.track)
-                for other in present
-                if other is not it
-            )
-            it.track.best = Shot(frame, it.look, others)
-
     def _report(self) -> list[Visit]:
-        self._tracks = [
-            it for it in self._tracks if self._clock_s - it.seen_s <= self._following.lost_after_s
-        ]
+        self._tracker.pass_time(self._clock_s)
         self._join()
         said = [self._describe(it) for it in self._visits if self._worth_saying(it)]
         self._visits = [it for it in self._visits if not self._over(it)]
@@ -304,41 +216,74 @@ class Visitors:
 
     def _join(self) -> None:
         """Give tracks the visit that they continue, or a new one; wait a little for a template."""
-        for track in self._tracks:
-            if track in self._visit_of or (
-                not track.templates and track.looks < self._visiting.looks
-            ):
-                continue
-            visit = self._continued(track)
-            if visit is None:
-                event = self._name_event(track.first.at, self._visits_begun)
-                self._visits_begun += 1
-                visit = _Open(event, track)
-                self._visits.append(visit)
-            else:
-                visit.tracks.append(track)
-            self._visit_of[track] = visit
+        for track in self._tracker.take_ended():
+            self._place(track, last_chance=True)
+        for track in self._tracker.tracks:
+            self._place(track, last_chance=False)
+
+    def _place(self, track: Track, *, last_chance: bool) -> None:
+        if track in self._visit_of or (not track.templates and track.looks < self._visiting.looks):
+            return
+        visit = self._continued(track)
+        if visit is not None:
+            visit.tracks.append(track)
+        elif self._curious(track) and not last_chance:
+            return
+        else:
+            event = self._name_event(track.first.at, self._visits_begun)
+            self._visits_begun += 1
+            visit = _Open(event, track)
+            self._visits.append(visit)
+        self._visit_of[track] = visit
+
+    def _curious(self, track: Track) -> bool:
+        """Whether *track* may continue a visit, if only it were better known."""
+        if track in self._visit_of or self._clock_s - track.born_s >= self._visiting.wait_s:
+            return False
+        return any(self._kinship(track, visit) > -1.0 for visit in self._absent(track))
+
+    def _absent(self, track: Track) -> list[_Open]:
+        """Open visits of people who were not in view any more when *track* began."""
+        gap_s = self._visiting.gap_s
+        return [it for it in self._visits if it.seen_s < track.born_s <= it.seen_s + gap_s]
 
     def _continued(self, track: Track) -> _Open | None:
         """The open visit of the same person, who is not in view anywhere else."""
-        if not track.templates:
-            return None
-        template = track.templates[0].template
-        assert template is not None
-        free = [
-            visit
-            for visit in self._visits
-            if visit.seen_s < track.born_s
-            and track.born_s - visit.seen_s <= self._visiting.gap_s
-            and visit.resemblance(template) >= self._visiting.join
+        kin = [
+            (kinship, visit)
+            for visit in self._absent(track)
+            if (kinship := self._kinship(track, visit)) >= 0
         ]
-        return max(free, key=lambda visit: visit.resemblance(template), default=None)
+        return max(kin, key=lambda it: it[0], default=(0.0, None))[1]
+
+    def _kinship(self, track: Track, visit: _Open) -> float:
+        """From 0 on *track* continues *visit*; -1 if it surely does not."""
+        found = compare(track.kept, visit.kept, self._following)
+        match found.verdict:
+            case Verdict.SAME:
+                return found.cosine
+            case Verdict.OTHER:
+                return -1.0
+            case _:
+                here = self._same_place(track, visit) and not found.clear
+                return 0.0 if here else -0.5
+
+    def _same_place(self, track: Track, visit: _Open) -> bool:
+        """Whether *track* began where and when *visit* was seen last."""
+        last = max(visit.tracks, key=lambda it: it.seen_s)
+        soon = track.born_s - last.seen_s <= self._visiting.near_s
+        near = distance(last.last.box, track.first.box) < self._following.reach
+        return soon and near and self._cut_s <= last.seen_s
 
     def _over(self, visit: _Open) -> bool:
         return self._clock_s - visit.seen_s > self._visiting.gap_s
 
     def _real(self, visit: _Open) -> bool:
         rule = self._visiting
+        if visit.reported_s is not None:
+            return True
+        if visit.score < rule.face:
+            return False
         good = visit.best.look.quality.overall >= rule.good
         return visit.looks >= (rule.good_looks if good else rule.looks)
 
@@ -386,7 +331,11 @@ class Visitors:
 
 def fuse(looks: Sequence[Look]) -> Template | None:
     """One template of unit length from those that were embedded, weighted by their quality."""
-    weighted = [look.quality.overall * look.template for look in looks if look.template is not None]
+    weighted = [
+        look.quality.overall * look.quality.telling * look.template
+        for look in looks
+        if look.template is not None
+    ]
     if not weighted:
         return None
     total = np.sum(np.stack(weighted), axis=0)

@@ -447,7 +447,10 @@ _BOX = ("box_left", "box_top", "box_right", "box_bottom")
 
 def quality_parts(quality: Quality) -> list[float]:
     """As the columns named quality hold them."""
-    parts = (quality.size, quality.sharpness, quality.pose, quality.exposure, quality.score)
+    parts = (
+        *(quality.size, quality.sharpness, quality.pose, quality.exposure),
+        *(quality.score, quality.telling),
+    )
     return [float(part) for part in parts]
 
 

@@ -125,6 +125,8 @@ class ModelCard:
         sources: Where to look for it, in this order.
         dimensions: Numbers in a template; 0 for a detector.
         calibration: What a cosine means; None for a detector.
+        telling: Lengths of the embedder's raw output from which a template tells something about
+            who it is, and everything; None where nobody has measured them.
     """
 
     name: str
@@ -138,3 +140,4 @@ class ModelCard:
     input: Input
     dimensions: int = 0
     calibration: Calibration | None = None
+    telling: tuple[float, float] | None = None

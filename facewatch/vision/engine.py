@@ -7,7 +7,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewatch.domain.calibration import Calibration
-from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality
+from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen
 from facewatch.errors import InvalidSettings
 from facewatch.ports import Picture
 from facewatch.vision import registry
@@ -46,6 +46,10 @@ class FaceEngine:
         """Every face of each picture, best first; boxes may reach over its edges."""
         return self._detector.detect(pictures)
 
+    def watch(self, pictures: Sequence[Picture]) -> list[Seen]:
+        """As `detect`, with the scene of each picture."""
+        return self._detector.watch(pictures)
+
     def promise(self, detection: Detection) -> float:
         return promise(detection)
 
@@ -57,6 +61,12 @@ class FaceEngine:
 
     def embed(self, crops: Sequence[Pixels]) -> NDArray[np.float32]:
         return self._embedder.embed(crops)
+
+    def embed_telling(
+        self, crops: Sequence[Pixels]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As `embed`, and (n,) how much each template tells about who it is, 0..1."""
+        return self._embedder.embed_telling(crops)
 
     def warm_up(self, width: int = 1280, height: int = 720) -> None:
         """Run everything once for pictures of this size, so that the first is not the slow one."""

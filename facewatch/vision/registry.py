@@ -123,6 +123,7 @@ _CARDS = (
         input=Input(Colour.RGB, mean=0.0, scale=1.0, side=112),
         dimensions=128,
         calibration=SFACE_CALIBRATION,
+        telling=(6.0, 10.0),
     ),
     _scrfd(
         "scrfd-2.5g",

@@ -1,11 +1,12 @@
 """Pictures on canvases that a detector takes, and found faces back in picture pixels."""
 
+import math
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
-from facewatch.domain.faces import Detection
+from facewatch.domain.faces import Detection, Scene
 from facewatch.domain.geometry import Box
 from facewatch.ports import Picture
 from facewatch.vision.align import tiny
@@ -124,6 +125,15 @@ def detections(
             strict=True,
         )
     ]
+
+
+def scene(sheet: NDArray[np.uint8], canvas: Canvas) -> Scene:
+    """The whole of the picture that is painted on *sheet*, tiny; every fourth pixel is enough."""
+    green = np.ascontiguousarray(sheet[: canvas.fit_height : 4, : canvas.fit_width : 4, 1])
+    grid = cv2.resize(green, (32, 18), interpolation=cv2.INTER_AREA).astype(np.float32).ravel()
+    grid -= np.float32(cv2.mean(grid)[0])
+    length = np.float32(math.sqrt(float(grid @ grid)))
+    return grid / length if length > 1 else np.zeros_like(grid)
 
 
 def kept(

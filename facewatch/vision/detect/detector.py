@@ -3,11 +3,11 @@
 from collections import defaultdict
 from collections.abc import Sequence
 
-from facewatch.domain.faces import Detection
+from facewatch.domain.faces import Detection, Seen
 from facewatch.ports import Picture
 from facewatch.vision.cards import Family
 from facewatch.vision.detect import scrfd, yunet
-from facewatch.vision.detect.canvas import Canvas, Sheets, detections
+from facewatch.vision.detect.canvas import Canvas, Sheets, detections, scene
 from facewatch.vision.session import Session
 
 _FAMILIES = {
@@ -33,23 +33,27 @@ class Detector:
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """The faces of each picture, best first; pictures of equal canvas share a batch."""
+        return [seen.faces for seen in self.watch(pictures)]
+
+    def watch(self, pictures: Sequence[Picture]) -> list[Seen]:
+        """As `detect`, with the scene of each picture."""
         canvases = [
             Canvas.of(picture.width, picture.height, self._long_side) for picture in pictures
         ]
         groups = defaultdict(list)
         for place, canvas in enumerate(canvases):
             groups[canvas.size].append(place)
-        found: list[list[Detection]] = [[] for _ in pictures]
+        found: dict[int, Seen] = {}
         for (width, _), places in groups.items():
             batch = self._sheets.painted(
                 [pictures[n] for n in places], [canvases[n] for n in places]
             )
             candidates = self._decode(self._session.run(batch), width, self._threshold)
             for item, place in enumerate(places):
-                found[place] = detections(
-                    candidates, item, pictures[place], canvases[place], batch[item], self._overlap
-                )
-        return found
+                picture, canvas, sheet = pictures[place], canvases[place], batch[item]
+                faces = detections(candidates, item, picture, canvas, sheet, self._overlap)
+                found[place] = Seen(faces, scene(sheet, canvas))
+        return [found[place] for place in range(len(pictures))]
 
     def warm_up(self, width: int, height: int) -> None:
         """Run each batch size once for pictures of this size."""
