@@ -1,6 +1,8 @@
 """How the house family spells things: snake_case, RUUIDs, times in ISO 8601."""
 
 from collections.abc import Sequence
+from contextlib import suppress
+from datetime import datetime
 from typing import Annotated, Any, Generic, Self, TypeVar
 from uuid import UUID
 
@@ -85,13 +87,17 @@ Name = Annotated[
 """What something is called: kept without space around it, composed (NFC)."""
 
 
-def _written_out(value: object) -> object:
-    if isinstance(value, str) and value.replace(".", "").lstrip("+-").isdigit():
+def _read_date(value: object) -> object:
+    """Of a body or a query alike: digits alone could be any unit of time."""
+    if isinstance(value, str) and not value.replace(".", "").lstrip("+-").isdigit():
+        with suppress(ValueError):
+            return datetime.fromisoformat(value.upper())
+    if not isinstance(value, datetime):
         raise ValueError("must be a date as ISO 8601 writes it")
     return value
 
 
-Time = Annotated[AwareDatetime, BeforeValidator(_written_out)]
+Time = Annotated[AwareDatetime, BeforeValidator(_read_date)]
 """ISO 8601 with an offset."""
 
 
