@@ -598,6 +598,12 @@ class People(Protocol):
         """The revision in force and every matchmaker with a template of *model*."""
         ...
 
+    async def confirmed(
+        self, org: OrgId, model: str, limit: int
+    ) -> list[tuple[PersonId, NDArray[np.float32]]]:
+        """The newest visits that an operator gave to somebody, with a template of *model*."""
+        ...
+
 
 class ProfileChanges(PersonChanges, total=False):
     """What changes of somebody, named or not; *labels* are all that there are then."""

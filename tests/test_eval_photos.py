@@ -152,12 +152,12 @@ def test_csv_is_not_taken_for_lfw_pairs(lfw: Path) -> None:
 
 def test_identification_rates_by_hand() -> None:
     attempts = [
-        Attempt("ann", "ann", 0.9, "ann"),
-        Attempt("ann", "ann", 0.5, None),
-        Attempt("ben", "ann", 0.8, "ann"),
-        Attempt("ben", None, -1.0, None),
-        Attempt(None, "ann", 0.6, "ann"),
-        Attempt(None, "ben", 0.2, None),
+        Attempt(photo("x"), "ann", "ann", 0.9, "ann"),
+        Attempt(photo("x"), "ann", "ann", 0.5, None),
+        Attempt(photo("x"), "ben", "ann", 0.8, "ann"),
+        Attempt(photo("x"), "ben", None, -1.0, None),
+        Attempt(photo("x"), None, "ann", 0.6, "ann"),
+        Attempt(photo("x"), None, "ben", 0.2, None),
     ]
     errors = [(round(it.threshold, 6), it.fpir, it.fnir) for it in det(attempts)]
 
@@ -195,6 +195,10 @@ def test_a_gallery_is_asked_as_recognition_asks_it() -> None:
     assert measured.rank1 == 0.5
     assert (measured.named_right, measured.named_wrong) == (0.25, 0.25)
     assert measured.fpir == 0.5
+    assert [(it.photo, it.named) for it in measured.mistakes] == [
+        (photo("ben as ann"), "ann"),
+        (photo("lookalike"), "ann"),
+    ]
     assert measured.threshold_similarity == pytest.approx(0.415)
     assert measured.at_fpir(1e-2).fnir == pytest.approx(0.5)
     assert set(measured.refused) == {photo("ben poor"), photo("ben hidden")}

@@ -7,6 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
+from facewatch.app import calibration
 from facewatch.app.stores import Stores
 from facewatch.domain.ids import OrgId
 from facewatch.flow.metrics import Metrics
@@ -16,6 +17,7 @@ from facewatch.people.enrol import Enroller
 from facewatch.people.gallery import Galleries
 from facewatch.pipeline.visit import Visiting
 from facewatch.settings import Settings
+from facewatch.vision import registry
 from facewatch.vision.engine import FaceEngine, open_engine
 from facewatch.vision.pictures import JpegPngEncoder, decode
 from facewatch.vision.session import best_provider
@@ -74,6 +76,7 @@ def warm_engine(settings: Settings) -> FaceEngine:
 
     Raises:
         ModelTrouble: a model's file is not there, is another one, or cannot be run.
+        InvalidSettings: the calibration that was measured here cannot be used.
     """
     models, rule = settings.models, settings.recognition
     engine = open_engine(
@@ -84,6 +87,7 @@ def warm_engine(settings: Settings) -> FaceEngine:
         threads=model_threads(settings),
         long_side=rule.long_side_px,
         score_threshold=rule.detector_score,
+        calibration=calibration.in_force(settings, registry.card(models.embedder)),
     )
     engine.warm_up()
     return engine

@@ -14,6 +14,7 @@ _COMMANDS = (
     "serve",
     "replay",
     "eval",
+    "calibrate",
     "event",
     "person",
     "camera",

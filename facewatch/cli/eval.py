@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING
 
 import click
 
-from facewatch.app.evaluate import Album, Bench, open_album, open_bench, watch
+from facewatch.app.evaluate import Bench, open_bench, watch
 from facewatch.app.recognition import rule_of
+from facewatch.cli.labelled import album_of, face_option
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import Bar, counted, note, progress, say, table
 from facewatch.evaluate.identification import FPIRS, identify, refuse_unknown
@@ -39,13 +40,6 @@ pictures_option = click.option(
     "--pictures",
     type=click.Path(path_type=Path, file_okay=False),
     help="Draw PNG pictures into this folder (needs matplotlib).",
-)
-
-
-_face_option = click.option(
-    "--face",
-    type=click.Choice([it.value for it in Whose]),
-    help="Whose face counts where a photo shows several.",
 )
 
 
@@ -123,7 +117,7 @@ def _draw_bar(bar: Bar, name: str, frame: Frame) -> None:
     type=click.Path(path_type=Path),
     help="PAIRS is LFW's pairs.txt, and this its folder of people.",
 )
-@_face_option
+@face_option
 @pictures_option
 @as_json
 @command
@@ -142,7 +136,9 @@ async def verification(
     loaded = load_pairs(pairs, images)
     drawn = _drawn(pictures)
     whose = Whose(face) if face else Whose.CENTRE if images else Whose.LARGEST
-    album = await _album(settings, [it for pair in loaded for it in (pair.left, pair.right)], whose)
+    album = await album_of(
+        settings, [it for pair in loaded for it in (pair.left, pair.right)], whose
+    )
     measured = verify(loaded, album.faces)
     if drawn:
         note(f"drew {drawn.roc(measured)}")
@@ -168,7 +164,7 @@ async def verification(
 @click.option(
     "--strangers", type=click.Path(path_type=Path), help="Folder of people who are not enrolled."
 )
-@_face_option
+@face_option
 @pictures_option
 @as_json
 @command
@@ -187,7 +183,7 @@ async def identification(
     others = [photo for _, photo in photos_in(strangers)] if strangers else []
     drawn = _drawn(pictures)
     photos = [*(photo for _, photo in (*enrolled, *asked)), *others]
-    album = await _album(settings, photos, Whose(face) if face else Whose.LARGEST)
+    album = await album_of(settings, photos, Whose(face) if face else Whose.LARGEST)
     measured = identify(enrolled, asked, others, album.faces, album.calibration, rule_of(settings))
     if drawn and measured.det:
         note(f"drew {drawn.det(measured)}")
@@ -208,12 +204,9 @@ async def identification(
         error = measured.at_fpir(fpir)
         rows.append([f"FNIR at FPIR {fpir:g}", f"{error.fnir:.2%} (cosine {error.threshold:.3f})"])
     table(["what", "figure"], rows)
+    for it in measured.mistakes:
+        note(f"{it.photo} is named {it.named}, at a cosine of {it.similarity:.3f}")
     _note_each(measured.refused)
-
-
-async def _album(settings: Settings, photos: Sequence[Path], whose: Whose) -> Album:
-    with progress(len(set(photos))) as bar:
-        return await open_album(settings, photos, whose, bar.at)
 
 
 def _note_each(refused: Mapping[Path, str]) -> None:

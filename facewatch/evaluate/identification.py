@@ -23,6 +23,7 @@ from facewatch.people.decide import Decider, Rule
 
 FPIRS = (1e-1, 1e-2, 1e-3)
 
+_MOST_MISTAKES = 100
 _ORG = OrgId(UUID(int=1))
 
 NamedPhoto = tuple[str, Path]
@@ -39,6 +40,7 @@ class Attempt:
         named: What recognition calls it with the settings in force.
     """
 
+    photo: Path
     name: str | None
     best: str | None
     similarity: float
@@ -99,6 +101,12 @@ class Identification:
         """With the settings in force, margin and quality included."""
         return _share(it.named is not None for it in self.strangers)
 
+    @property
+    def mistakes(self) -> list[Attempt]:
+        """Whoever got a name that is not theirs, the surest first."""
+        wrong = [it for it in self.attempts if it.named not in (None, it.name)]
+        return sorted(wrong, key=lambda it: it.similarity, reverse=True)
+
     def at_fpir(self, fpir: float) -> Error:
         """The least that is overlooked while no more than *fpir* of the strangers get a name."""
         return min((it for it in self.det if it.fpir <= fpir), key=lambda it: it.fnir)
@@ -115,6 +123,15 @@ class Identification:
                 "named_right": round(self.named_right, 5),
                 "named_wrong": round(self.named_wrong, 5),
             },
+            "mistakes": [
+                {
+                    "photo": str(it.photo),
+                    "who": it.name,
+                    "named": it.named,
+                    "similarity": round(it.similarity, 4),
+                }
+                for it in self.mistakes[:_MOST_MISTAKES]
+            ],
             "refused": {str(photo): why for photo, why in self.refused.items()},
         }
         if self.det:
@@ -175,7 +192,7 @@ def identify(
     decider = Decider(shelf, calibration, "", rule)
     names = {person: name for name, person in ids.items()}
     asked: list[tuple[str | None, Path]] = [*probes, *((None, it) for it in strangers)]
-    attempts = tuple(_ask(decider, names, name, faces[photo]) for name, photo in asked)
+    attempts = tuple(_ask(decider, names, name, photo, faces[photo]) for name, photo in asked)
     return Identification(
         people=len(ids),
         gallery_photos=len(matchmakers),
@@ -202,14 +219,14 @@ def refuse_unknown(gallery: Sequence[NamedPhoto], probes: Sequence[NamedPhoto]) 
 
 
 def _ask(
-    decider: Decider, names: Mapping[PersonId, str], name: str | None, face: Face | str
+    decider: Decider, names: Mapping[PersonId, str], name: str | None, photo: Path, face: Face | str
 ) -> Attempt:
     if isinstance(face, str):
-        return Attempt(name, None, NO_FACE, None)
+        return Attempt(photo, name, None, NO_FACE, None)
     decision = decider.decide(_ORG, face.template, face.quality.overall)
     best = decision.candidates[0]
     named = names[decision.person] if decision.person else None
-    return Attempt(name, names[best.person], best.similarity, named)
+    return Attempt(photo, name, names[best.person], best.similarity, named)
 
 
 def det(attempts: Sequence[Attempt]) -> list[Error]:

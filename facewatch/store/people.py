@@ -251,6 +251,15 @@ class PostgresPeople:
             for row in rows
         ]
 
+    async def confirmed(
+        self, org: OrgId, model: str, limit: int
+    ) -> list[tuple[PersonId, Template]]:
+        """The newest visits that an operator gave to somebody, with a template of *model*."""
+        rows = await self._database.fetch(
+            "face_events_confirmed", org=org, model=model, limit=limit
+        )
+        return [(PersonId(row["person"]), _template(row["embedding"])) for row in rows]
+
 
 async def lock(work: Work, org: OrgId, person: PersonId) -> PersonId:
     """Whom *person* means: themselves, or the one that they were merged into."""

@@ -22,9 +22,12 @@ from facewatch.vision.session import Session
 class FaceEngine:
     """Finds and embeds faces. Blocks; one thread at a time."""
 
-    def __init__(self, detector: Detector, embedder: Embedder) -> None:
+    def __init__(
+        self, detector: Detector, embedder: Embedder, calibration: Calibration | None = None
+    ) -> None:
         self._detector = detector
         self._embedder = embedder
+        self._calibration = calibration or embedder.calibration
 
     @property
     def model(self) -> str:
@@ -40,7 +43,7 @@ class FaceEngine:
 
     @property
     def calibration(self) -> Calibration:
-        return self._embedder.calibration
+        return self._calibration
 
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """Every face of each picture, best first; boxes may reach over its edges."""
@@ -83,6 +86,7 @@ def open_engine(
     threads: int = 1,
     long_side: int = 640,
     score_threshold: float = 0.7,
+    calibration: Calibration | None = None,
 ) -> FaceEngine:
     """The engine with the models of these names, whose files lie in *directory*.
 
@@ -91,6 +95,7 @@ def open_engine(
         threads: Cores that one model run may use.
         long_side: Pictures are scaled down to this before detection, pixels; never up.
         score_threshold: Faces with a smaller score, 0..1, are none.
+        calibration: What a cosine means; None: as the embedder's card says.
 
     Raises:
         NotFound: no model has this name.
@@ -106,6 +111,7 @@ def open_engine(
             threshold=score_threshold,
         ),
         Embedder(Session(embeds, directory, providers=providers, threads=threads)),
+        calibration,
     )
 
 
