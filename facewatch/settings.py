@@ -62,6 +62,7 @@ class Recognition(_Section):
     threshold: Share = 0.7
     margin: Share = 0.05
     least_quality: Share = 0.3
+    least_face: Share = 0.82
     visit_gap_s: Seconds = 3.0
 
 

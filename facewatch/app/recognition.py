@@ -115,7 +115,8 @@ def rule_of(settings: Settings) -> Rule:
 
 def visiting_of(settings: Settings) -> Visiting:
     """What makes a visit, as the settings say."""
-    return Visiting(gap_s=settings.recognition.visit_gap_s)
+    rule = settings.recognition
+    return Visiting(gap_s=rule.visit_gap_s, face=rule.least_face)
 
 
 def enroller_of(stores: Stores, recognition: Recognition) -> Enroller:
