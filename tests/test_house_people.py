@@ -10,19 +10,24 @@ import pytest
 from factories import (
     NOON,
     ORG,
+    a_template,
 )
 from house_api import House, a_visit, known, open_house
 
 from facewatch.domain.ids import (
     EventId,
     OrgId,
+    first_id,
     from_ruuid,
     new_id,
     to_prefixed,
     to_ruuid,
 )
+from facewatch.gallery.exact import ExactGallery
+from facewatch.people.gallery import Galleries
 from facewatch.store.database import Database
 from facewatch.store.keys import PostgresKeys
+from facewatch.store.orgs import PostgresOrgs
 
 
 @pytest.fixture
@@ -320,6 +325,68 @@ async def test_what_the_recorder_writes_of_a_merged_person_is_the_other_s(house:
     assert (await house.done("GET", f"people/{alone}"))["events"] == 24
     _, gallery = await house.people.gallery(ORG, "sface")
     assert {it.person for it in gallery} == {known(alone)}
+
+
+async def test_a_running_worker_follows_a_merge_and_a_split_within_a_second(house: House) -> None:
+    ann, bob = await house.person("Ann"), await house.person("Bob")
+    face = await house.enrolled(bob, 1)
+    gallery = ExactGallery(128)
+    galleries = Galleries(gallery, {}, house.people, PostgresOrgs(house.database), "sface")
+
+    async def seen_as() -> str:
+        await galleries.catch_up(ORG)
+        (hit,) = gallery.search(ORG, a_template(1), 5)
+        return to_ruuid(hit.person)
+
+    rung = house.database.listen("gallery")
+    assert await anext(rung) == ""
+    assert await seen_as() == bob
+    await house.done("POST", f"people/{ann}/merge", json={"others": [bob]})
+    async with asyncio.timeout(1):
+        assert await anext(rung) == str(ORG)
+        assert await seen_as() == ann
+    new = await house.done(
+        "POST", f"people/{ann}/split", json={"faces": [to_prefixed("face", face)]}
+    )
+    async with asyncio.timeout(1):
+        assert await anext(rung) == str(ORG)
+        assert await seen_as() == new["id"]
+    await rung.aclose()
+
+
+async def test_lists_of_people_and_suggestions_use_their_index(house: House) -> None:
+    sql = house.sql
+    await house.seen(None)
+    await sql.execute(
+        "INSERT INTO person (id, org, name)"
+        " SELECT gen_random_uuid(), $1, CASE WHEN n % 2 = 0 THEN 'person ' || n END"
+        "   FROM generate_series(1, 10000) AS n",
+        ORG,
+    )
+    await sql.execute(
+        "INSERT INTO face_event SELECT (jsonb_populate_record(e, jsonb_build_object("
+        "    'id', first_id($1::timestamptz + n * interval '1 ms')))).*"
+        "  FROM face_event e, generate_series(1, 5000) AS n",
+        NOON,
+    )
+    await sql.execute("ANALYZE person, face_event")
+    (nearly,) = await sql.fetch(
+        "SELECT inhrelid::regclass::text AS name FROM pg_inherits"
+        " WHERE inhparent = 'face_event_nearly'::regclass"
+    )
+    page = {"org": ORG, "before": None, "limit": 10}
+    since = {"since": first_id(NOON), "before": EventId(new_id()), "least": 0.5, "limit": 10}
+    for statement, index, values in (
+        ("register_named", "person_named", page),
+        ("register_unnamed", "person_unnamed", page),
+        ("register_called", "person_called", page | {"prefix": "person 49"}),
+        ("near_misses", nearly["name"], {"org": ORG, **since}),
+    ):
+        known_as = house.database._statements[statement]
+        rows = await sql.fetch(f"EXPLAIN {known_as.sql}", *known_as.arguments(values))
+        plan = "\n".join(row[0] for row in rows)
+        assert index in plan, plan
+        assert "Seq Scan" not in plan
 
 
 async def test_merging_correcting_enrolling_and_forgetting_at_once_end_all(house: House) -> None:

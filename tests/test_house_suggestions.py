@@ -2,7 +2,7 @@
 
 from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 import pytest
@@ -10,11 +10,11 @@ from factories import NOON, ORG, a_decision, a_template
 from house_api import House, a_visit, known, open_house
 
 from facewatch.domain.faces import Template
-from facewatch.domain.ids import FaceId, to_prefixed, to_ruuid
-from facewatch.domain.people import Candidate
+from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id, to_prefixed, to_ruuid
+from facewatch.domain.people import Candidate, Matchmaker
 from facewatch.people.suggest import Suggester
+from facewatch.ports import People, Register
 from facewatch.store.database import Database
-from facewatch.store.register import PostgresRegister
 from facewatch.vision.registry import card
 
 
@@ -114,41 +114,49 @@ async def test_nobody_enrolled_and_one_alone_are_no_pair(house: House) -> None:
     assert await merges(house) == []
 
 
-async def test_pairs_among_many_are_those_of_a_plain_search(
-    house: House, database: Database
-) -> None:
-    """Blocks, sorting and best-first against every pair compared by itself."""
+async def test_pairs_among_many_are_those_of_a_plain_search() -> None:
+    """Several blocks of persons, best first, against every pair compared by itself."""
     draw = np.random.default_rng(3)
-    people = [await house.person(f"P{n}") for n in range(40)]
-    owners = draw.integers(0, 40, 160)
-    templates = [like(a_template(int(n) // 8), 0.55, 100 + n) for n in range(160)]
-    rows = [
-        (await house.enrolled(people[owner], n, template=template), people[owner], template)
-        for n, (owner, template) in enumerate(zip(owners, templates, strict=True))
+    owners = [PersonId(new_id()) for _ in range(300)]
+    enrolled = [
+        Matchmaker(FaceId(new_id()), owners[owner], ORG, like(a_template(n % 40), 0.6, 1000 + n))
+        for n, owner in enumerate(draw.integers(0, 300, 1500))
     ]
-    best: dict[frozenset[str], float] = {}
-    for n, (_, one, a) in enumerate(rows):
-        for _, other, b in rows[n + 1 :]:
-            if one != other:
-                pair = frozenset((one, other))
-                best[pair] = max(best.get(pair, -1.0), float(a @ b))
-    expected = sorted(best.values(), reverse=True)[:25]
+    best: dict[frozenset[PersonId], float] = {}
+    templates = np.stack([it.template for it in enrolled])
+    for one, row in zip(enrolled, templates @ templates.T, strict=True):
+        for other, cosine in zip(enrolled, row, strict=True):
+            if one.person != other.person:
+                pair = frozenset((one.person, other.person))
+                best[pair] = max(best.get(pair, -1.0), float(cosine))
+    ranked = sorted(best, key=lambda pair: best[pair], reverse=True)
+    told_apart, expected = {*ranked[:50:2]}, [*ranked[1:50:2], *ranked[50:75]]
 
-    import facewatch.people.suggest as suggest
+    class Enrolled:
+        async def gallery(self, _org: OrgId, _model: str) -> tuple[int, list[Matchmaker]]:
+            return 1, enrolled
 
-    assert suggest._BLOCK_FACES > 160
+    class Known:
+        async def different(self, _org: OrgId) -> set[frozenset[PersonId]]:
+            return told_apart
+
+        async def names(self, _org: OrgId, people: set[PersonId]) -> dict[PersonId, str | None]:
+            return dict.fromkeys(people)
+
     suggester = Suggester(
-        house.people, PostgresRegister(database), "sface", card("sface").calibration
+        cast(People, Enrolled()), cast(Register, Known()), "sface", card("sface").calibration
     )
-    found, compared = await suggester.same_people(ORG, 0.4, 25)
+    found, compared = await suggester.same_people(ORG, 0.4, 50)
 
-    assert compared == 160
-    assert [it.similarity for it in found] == pytest.approx(expected, abs=1e-5)
+    assert compared == 1500
+    similarities = [it.similarity for it in found]
+    assert similarities == pytest.approx([best[pair] for pair in expected], abs=1e-5)
+    by_face = {it.face: it for it in enrolled}
     for it in found:
-        pair = frozenset(map(to_ruuid, it.people))
-        assert it.similarity == pytest.approx(best[pair], abs=1e-5)
-        by_face = {face: template for face, _, template in rows}
-        assert float(by_face[it.faces[0]] @ by_face[it.faces[1]]) == pytest.approx(it.similarity)
+        assert frozenset(it.people) not in told_apart
+        one, other = (by_face[face] for face in it.faces)
+        assert (one.person, other.person) == it.people
+        assert float(one.template @ other.template) == pytest.approx(it.similarity, abs=1e-5)
 
 
 # --- names ------------------------------------------------------------------------------------
