@@ -15,7 +15,7 @@ from facewatch.domain.people import Likeness, Matchmaker
 from facewatch.ports import People, Register
 
 MOST_FACES = 10_000
-"""Compared with each other at once: a second of work and 100 MB at 512 dimensions."""
+"""Compared with each other at once: seconds of work and 100 MB at 512 dimensions."""
 
 _BLOCK_FACES = 512
 
@@ -92,7 +92,7 @@ def _most_alike(
     for first, alike in _blocks(templates, starts):
         for one, other in two:
             if first <= one < first + len(alike):
-                alike[one - first, other] = -2.0
+                alike[one - first, other - first] = -2.0
         best = sorted(best + _best(alike, first, least, limit), reverse=True)[:limit]
     ends = [*starts[1:], len(faces)]
     return [_faces_of(templates, starts, ends, one, other) for _, one, other in best]
@@ -101,7 +101,7 @@ def _most_alike(
 def _blocks(
     templates: NDArray[np.float32], starts: Sequence[int]
 ) -> Iterator[tuple[int, NDArray[np.float32]]]:
-    """(number of the first person, how alike they and those after them are to everybody).
+    """(number of the first person, how alike some from them on are to everybody from them on).
 
     A person is compared with those behind them only; the others are -2.
     """
@@ -111,12 +111,14 @@ def _blocks(
         last = first + 1
         while last < len(starts) and ends[last] - starts[first] <= _BLOCK_FACES:
             last += 1
-        rows = templates[starts[first] : ends[last - 1]]
-        columns = np.maximum.reduceat(rows @ templates.T, starts, axis=1)
-        within = [start - starts[first] for start in starts[first:last]]
-        alike = np.maximum.reduceat(columns, within, axis=0)
-        for number in range(first, last):
-            alike[number - first, : number + 1] = -2.0
+        start = starts[first]
+        cosines = templates[start:] @ templates[start : ends[last - 1]].T
+        # along the first axis both times: that way it runs eight at once
+        people = np.maximum.reduceat(cosines, [it - start for it in starts[first:]], axis=0)
+        alike = np.maximum.reduceat(
+            np.ascontiguousarray(people.T), [it - start for it in starts[first:last]], axis=0
+        )
+        alike[np.tril_indices(len(alike), m=alike.shape[1])] = -2.0
         yield first, alike
         first = last
 
@@ -124,15 +126,12 @@ def _blocks(
 def _best(alike: NDArray[np.float32], first: int, least: float, limit: int) -> list[Pair]:
     """Similarity and numbers of the *limit* most alike persons of a block."""
     flat = alike.ravel()
-    if flat.size > limit:
-        places = np.argpartition(flat, flat.size - limit)[-limit:]
-    else:
-        places = np.arange(flat.size)
-    places = places[flat[places] >= least]
-    rows, columns = np.unravel_index(places, alike.shape)
+    places = np.flatnonzero(flat >= least)
+    if len(places) > limit:
+        places = places[np.argpartition(flat[places], -limit)[-limit:]]
     return [
-        (float(flat[at]), first + int(row), int(column))
-        for at, row, column in zip(places, rows, columns, strict=True)
+        (float(flat[at]), first + int(at) // alike.shape[1], first + int(at) % alike.shape[1])
+        for at in places
     ]
 
 
