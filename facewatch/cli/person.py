@@ -1,4 +1,4 @@
-"""facewatch person enrol | list | forget"""
+"""facewatch person enrol | list | merge | forget"""
 
 from collections import Counter
 from pathlib import Path
@@ -16,7 +16,7 @@ from facewatch.settings import Settings
 
 @click.group()
 def person() -> None:
-    """People: enrolled from photos, listed, forgotten."""
+    """People: enrolled from photos, listed, merged, forgotten."""
 
 
 @person.command()
@@ -69,6 +69,23 @@ async def list_(settings: Settings, as_json: bool) -> None:
         table(
             ["name", "photos", "id"], [[it.name, it.matchmakers, to_ruuid(it.id)] for it in people]
         )
+
+
+@person.command()
+@click.argument("name")
+@click.argument("others", nargs=-1, required=True)
+@as_json
+@command
+async def merge(settings: Settings, name: str, others: tuple[str, ...], as_json: bool) -> None:
+    """OTHERS are NAME: their photos, events and labels go over; their ids mean NAME."""
+    async with open_stores(settings) as stores:
+        into, *absorbed = [(await stores.people.named(stores.org, it)).id for it in (name, *others)]
+        merged = await stores.register.merge(stores.org, into, absorbed)
+        shown = await stores.register.get(stores.org, merged)
+    if as_json:
+        say({"id": to_ruuid(shown.id), "name": shown.name, "photos": shown.matchmakers})
+    else:
+        note(f"{name!r} has {shown.matchmakers} photos now")
 
 
 @person.command()

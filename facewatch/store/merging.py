@@ -15,26 +15,40 @@ from facewatch.store import corrections
 from facewatch.store.database import Work
 from facewatch.store.people import next_revision, take_name, tell
 
+_BATCH = 2000
+
 
 async def merge(
     work: Work, org: OrgId, into: PersonId, others: Sequence[PersonId], name: str | None
 ) -> PersonId:
     """`ports.Register.merge`, in the transaction of *work*."""
-    if into in others:
-        raise UnusableValue("nobody can be merged into themselves", "name somebody else")
-    await work.fetch("people_gate", org=org)
-    whom = await meant(work, org, [into, *others])
-    into, absorbed = whom[into], sorted({whom[it] for it in others} - {whom[into]})
+    into, absorbed = await _concerned(work, org, into, others)
     if not absorbed and name is None:
         return into
     if absorbed:
         await _absorb(work, org, into, absorbed)
-    called = name or await _name_among(work, org, [into, *(whom[it] for it in others)])
+    called = name or await _name_among(work, org, [into, *absorbed])
     if called:
         await take_name(work, org, called, into)
     await work.fetch("merge_into", into=into, others=absorbed, name=called)
     await tell(work, org, [into, *absorbed])
     return into
+
+
+async def move_some(
+    work: Work, org: OrgId, into: PersonId, others: Sequence[PersonId], name: str | None
+) -> bool:
+    """A batch of the visits of *others*; whether there may be more. What `merge` refuses, it does.
+
+    Each batch leaves everything consistent, so that a merge that breaks off can be asked for again.
+    """
+    into, absorbed = await _concerned(work, org, into, others)
+    if name is not None:
+        await take_name(work, org, name, into, *absorbed)
+    (row,) = await work.fetch(
+        "merge_some_events", org=org, into=into, others=absorbed, limit=_BATCH
+    )
+    return bool(row["count"] == _BATCH)
 
 
 async def split(
@@ -82,6 +96,17 @@ async def meant(work: Work, org: OrgId, people: Iterable[PersonId]) -> dict[Pers
         if erased := found[person]["erased_at"]:
             raise NotFound(f"person {to_ruuid(person)} was erased on {erased:%Y-%m-%d}")
     return {person: PersonId(found[person]["id"]) for person in asked}
+
+
+async def _concerned(
+    work: Work, org: OrgId, into: PersonId, others: Sequence[PersonId]
+) -> tuple[PersonId, list[PersonId]]:
+    """Who the one is today, and who of the others is somebody else; in the order given."""
+    if into in others:
+        raise UnusableValue("nobody can be merged into themselves", "name somebody else")
+    await work.fetch("people_gate", org=org)
+    whom = await meant(work, org, [into, *others])
+    return whom[into], [it for it in dict.fromkeys(whom[o] for o in others) if it != whom[into]]
 
 
 async def _absorb(work: Work, org: OrgId, into: PersonId, others: list[PersonId]) -> None:

@@ -277,11 +277,11 @@ async def _locked(work: Work, statement: str, org: OrgId, person: PersonId) -> P
     raise NotFound(f"there is no person {to_ruuid(person)}", "check the id")
 
 
-async def take_name(work: Work, org: OrgId, name: str, owner: PersonId | None = None) -> None:
-    """Nobody but *owner* has *name*, and nobody takes it before *work* is done."""
+async def take_name(work: Work, org: OrgId, name: str, *but: PersonId) -> None:
+    """Nobody *but* these has *name*, and nobody takes it before *work* is done."""
     await work.fetch("person_name_lock", org=org, name=name)
     owners = await work.fetch("person_name_owners", org=org, name=name)
-    if any(row["id"] != owner for row in owners):
+    if any(row["id"] not in but for row in owners):
         raise AlreadyExists(
             "there is a person of this name already", "use that person, or choose another name"
         )

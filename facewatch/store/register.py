@@ -104,7 +104,11 @@ class PostgresRegister:
     async def merge(
         self, org: OrgId, into: PersonId, others: Sequence[PersonId], name: str | None = None
     ) -> PersonId:
-        """As `ports.Register.merge` says."""
+        """As `ports.Register.merge` says; visits go in batches, so that recorders get a turn."""
+        more = True
+        while more:
+            async with self._database.transaction() as work:
+                more = await merging.move_some(work, org, into, others, name)
         async with self._database.transaction() as work:
             return await merging.merge(work, org, into, others, name)
 

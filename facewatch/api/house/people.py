@@ -138,13 +138,13 @@ async def list_people(deps: Deps, caller: ApiKey, asked: PeopleIn) -> Page[Perso
     return Page[PersonOut].of([PersonOut.of(it) for it in found], asked.limit)
 
 
-async def create_person(deps: Deps, caller: ApiKey, asked: NewPersonIn) -> PersonOut:
+async def add_person(deps: Deps, caller: ApiKey, asked: NewPersonIn) -> PersonOut:
     """Somebody new; a name that somebody has already is refused."""
     made = await deps.register.create(caller.org, asked.name, asked.email, asked.labels)
     return await _shown(deps, caller, made)
 
 
-async def get_person(deps: Deps, caller: ApiKey, asked: PersonIn) -> PersonOut:
+async def show_person(deps: Deps, caller: ApiKey, asked: PersonIn) -> PersonOut:
     """One person."""
     return await _shown(deps, caller, PersonId(asked.person))
 
@@ -199,12 +199,12 @@ ROUTES = [
     resource(
         "POST",
         "/api/v1/people",
-        create_person,
+        add_person,
         Role.OPERATOR,
         action=Action.FACE_PERSON_CREATED,
         status=201,
     ),
-    resource("GET", _ONE, get_person, action=Action.FACE_PERSON_VIEWED),
+    resource("GET", _ONE, show_person, action=Action.FACE_PERSON_VIEWED),
     resource("PATCH", _ONE, change_person, Role.OPERATOR, action=Action.FACE_PERSON_UPDATED),
     resource("DELETE", _ONE, forget_person, Role.OPERATOR, action=Action.FACE_PERSON_DELETED),
     resource(

@@ -124,6 +124,24 @@ SELECT DISTINCT :into::uuid, :org::uuid, label FROM theirs
 UPDATE face_event SET person = :into, updated_at = now()
  WHERE org = :org AND person = ANY(:others::uuid[]);
 
+-- name: merge_some_events
+-- With their faces; how many visits went over.
+WITH some_of_them AS (
+    SELECT id FROM face_event
+     WHERE org = :org AND person = ANY(:others::uuid[])
+     LIMIT :limit
+), moved AS (
+    UPDATE face_event e SET person = :into, updated_at = now()
+      FROM some_of_them s
+     WHERE e.id = s.id
+    RETURNING e.id
+), shown AS (
+    UPDATE face f SET person = :into, updated_at = now()
+      FROM moved
+     WHERE f.event = moved.id AND f.person = ANY(:others)
+)
+SELECT count(*) AS count FROM moved;
+
 -- name: merge_faces
 UPDATE face SET person = :into, updated_at = now() WHERE person = ANY(:others::uuid[]);
 
