@@ -4,7 +4,7 @@ import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -25,7 +25,12 @@ CHANGES = "change"
 """NOTIFY channel that rings with an org's id when its change log grew."""
 
 _TRIES = 3
+_PAIRS = 250
+"""So many pairs of person and camera are looked up one by one, in each month."""
+_WHERE = {"cameras": "at_cameras", "locations": "in_locations"}
 _LAST = UUID(int=2**128 - 1)
+_FAR = first_id(datetime(9999, 12, 1, tzinfo=UTC))
+"""The calendar ends with this month."""
 
 
 class PostgresFaceEvents:
@@ -102,9 +107,7 @@ class PostgresFaceEvents:
         self, org: OrgId, wanted: EventFilter, limit: int, before: EventId | None = None
     ) -> list[FaceEvent]:
         """Newest visit first, from just after *before*; fewer than *limit* only at the end."""
-        statement, values = await self._search(org, wanted)
-        if before is not None:
-            values["before"] = min(values["before"], before)
+        statement, values = await self._search(org, wanted, before or _LAST)
         found: list[FaceEvent] = []
         while missing := limit - len(found):
             ids = await self._database.fetch(statement, **values, limit=missing)
@@ -174,25 +177,26 @@ class PostgresFaceEvents:
         rows = await self._database.fetch("face_events", org=org, ids=[row["id"] for row in ids])
         return [_event(row) for row in rows]
 
-    async def _search(self, org: OrgId, wanted: EventFilter) -> tuple[str, dict[str, Any]]:
+    async def _search(
+        self, org: OrgId, wanted: EventFilter, before: UUID = _LAST
+    ) -> tuple[str, dict[str, Any]]:
         """The statement whose index leads to what is *wanted*, and its values but the limit."""
         people = await self._people(org, wanted)
+        since = first_id(wanted.since) if wanted.since else UUID(int=0)
+        before = min(_after(wanted.until), before) if wanted.until else before
         values = {
             "org": org,
-            "since": first_id(wanted.since) if wanted.since else UUID(int=0),
-            "before": _after(wanted.until) if wanted.until else _LAST,
+            "since": since,
+            "before": before,
+            "months_from": first_id(_month(since)),
+            "months_to": first_id(_month_after(before)) if before < _FAR else _LAST,
             "cameras": _listed(wanted.cameras),
             "locations": _listed(wanted.locations),
             "people": people,
             "has_template": wanted.has_template,
             "has_name": wanted.has_name,
         }
-        for field in ("people", "cameras", "locations"):
-            if values[field] is not None:
-                return f"face_events_found_of_{field}", values
-        if wanted.has_template is False:
-            return "face_events_found_unembedded", values
-        return "face_events_found_named" if wanted.has_name else "face_events_found", values
+        return _leading(values), values
 
     async def _people(self, org: OrgId, wanted: EventFilter) -> list[UUID] | None:
         """Whom the names, labels and ids mean today; None where anybody will do."""
@@ -348,6 +352,26 @@ def spelled(template: Template) -> str:
     return f"[{','.join(map(repr, template.tolist()))}]"
 
 
+def _leading(values: dict[str, Any]) -> str:
+    """The statement whose index leads to the fewest events that are not wanted.
+
+    People and places lead together while their pairs are few: each pair is looked up. Of many
+    of one kind most events of the other are wanted, so the shorter list leads.
+    """
+    people = values["people"]
+    field = next((f for f in ("cameras", "locations") if values[f] is not None), None)
+    if people is not None and field is not None:
+        places = values[field]
+        if len(people) * len(places) <= _PAIRS:
+            return f"face_events_found_of_people_{_WHERE[field]}"
+        return f"face_events_found_of_{'people' if len(people) <= len(places) else field}"
+    if people is not None or field is not None:
+        return f"face_events_found_of_{field or 'people'}"
+    if values["has_template"] is False:
+        return "face_events_found_unembedded"
+    return "face_events_found_named" if values["has_name"] else "face_events_found"
+
+
 def _after(moment: datetime) -> UUID:
     """The first id that is younger than the millisecond of *moment*."""
     return UUID(int=first_id(moment).int + (1 << 80))
@@ -366,10 +390,14 @@ def _rank(record: EventRecord) -> tuple[int, int]:
     return record.version, record.decision.gallery_revision if record.decision else 0
 
 
-def _month(event: EventId) -> datetime:
+def _month(event: UUID) -> datetime:
     """The beginning of the month that the id tells."""
     at = datetime.fromtimestamp((event.int >> 80) / 1000, UTC)
     return at.replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+
+
+def _month_after(event: UUID) -> datetime:
+    return (_month(event) + timedelta(days=31)).replace(day=1)
 
 
 def _keys(record: EventRecord) -> list[str]:

@@ -137,7 +137,10 @@ SELECT t.face, t.model, t.org, t.embedding::vector
     ON CONFLICT (face, model) DO UPDATE SET embedding = EXCLUDED.embedding;
 
 -- name: face_events
--- Names are joined when read: renaming shows in the past, and the erased have none.
+-- Names are joined when read: renaming shows in the past, and the erased have none. The ids
+-- come newest first: the first and the last of them choose the months, which a list as such does not
+-- once the plan is kept. An array of candidates, not IN: Postgres expects a hundred and would read
+-- all people for each event.
 SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_seen, e.last_seen,
        e.best_at, e.has_template, e.quality, e.frame_key, e.thumbnail_key, e.person,
        e.matched_face, e.similarity, e.confidence, e.assigned_by,
@@ -146,12 +149,13 @@ SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_
        (SELECT jsonb_object_agg(q.id, jsonb_build_array(coalesce(q.merged_into, q.id), s.name))
           FROM person q
           JOIN person s ON s.id = coalesce(q.merged_into, q.id)
-         WHERE q.id IN (SELECT (c ->> 'person')::uuid
-                          FROM jsonb_array_elements(e.decision -> 'candidates') AS c))::text
+         WHERE q.id = ANY(ARRAY(SELECT (c ->> 'person')::uuid
+                                  FROM jsonb_array_elements(e.decision -> 'candidates') AS c)))::text
            AS candidate_names
   FROM face_event e
   LEFT JOIN person p ON p.id = e.person
  WHERE e.org = :org AND e.id = ANY(:ids::uuid[])
+   AND e.id <= (:ids)[1] AND e.id >= (:ids)[cardinality(:ids)]
  ORDER BY e.id DESC;
 
 -- name: face_event
@@ -191,61 +195,65 @@ SELECT id FROM face_event
 
 -- name: face_events_found
 -- Newest first, from *since* to just before *before*; NULL filters nothing. There is a statement for
--- each index that can lead, because Postgres plans for any values, not for these.
+-- each index that can lead, because Postgres plans for any values, not for these. Each asks for a
+-- range of (org, id) and the like, not for "org =", because then only the index that should lead has
+-- the order: Postgres would walk all events where it takes an org for the only one, or a person for
+-- the average one. The bare range of ids, of whole months, chooses the partitions and nothing else.
 SELECT e.id FROM face_event e
- WHERE e.org = :org AND e.id >= :since AND e.id < :before
+ WHERE (e.org, e.id) >= (:org, :since) AND (e.org, e.id) < (:org, :before)
+   AND e.id >= :months_from AND e.id < :months_to
    AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
    AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
    AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
    AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
-   AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
-        SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
- ORDER BY e.id DESC
+   AND (:has_name::boolean IS NULL OR :has_name = coalesce(
+        (SELECT p.name IS NOT NULL FROM person p WHERE p.id = e.person), false))
+ ORDER BY e.org DESC, e.id DESC
  LIMIT :limit;
 
 -- name: face_events_found_named
 SELECT e.id FROM face_event e
- WHERE e.org = :org AND e.id >= :since AND e.id < :before
+ WHERE (e.org, e.id) >= (:org, :since) AND (e.org, e.id) < (:org, :before)
+   AND e.id >= :months_from AND e.id < :months_to
    AND e.person IS NOT NULL
    AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
    AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
    AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
    AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
-   AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
-        SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
- ORDER BY e.id DESC
+   AND (:has_name::boolean IS NULL OR :has_name = coalesce(
+        (SELECT p.name IS NOT NULL FROM person p WHERE p.id = e.person), false))
+ ORDER BY e.org DESC, e.id DESC
  LIMIT :limit;
 
 -- name: face_events_found_unembedded
 SELECT e.id FROM face_event e
- WHERE e.org = :org AND e.id >= :since AND e.id < :before
+ WHERE (e.org, e.id) >= (:org, :since) AND (e.org, e.id) < (:org, :before)
+   AND e.id >= :months_from AND e.id < :months_to
    AND NOT e.has_template
    AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
    AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
    AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
    AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
-   AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
-        SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
- ORDER BY e.id DESC
+   AND (:has_name::boolean IS NULL OR :has_name = coalesce(
+        (SELECT p.name IS NOT NULL FROM person p WHERE p.id = e.person), false))
+ ORDER BY e.org DESC, e.id DESC
  LIMIT :limit;
 
 -- name: face_events_found_of_people
--- The newest of each person, merged: a rare one is found at once. Written as a range, not as
--- "person =", because then only the person's own index has the order: where months show few people
--- Postgres would rather walk all events. What a person, camera or location of the org leads to is of
--- the org. The bare range of ids chooses the months.
+-- The newest of each person, merged: a rare one is found at once. What a person, camera or location
+-- of the org leads to is of the org.
 SELECT found.id
   FROM person w
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
         WHERE (e.person, e.id) >= (w.id, :since) AND (e.person, e.id) < (w.id, :before)
-          AND e.id >= :since AND e.id < :before
+          AND e.id >= :months_from AND e.id < :months_to
           AND e.person IS NOT NULL
           AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
-          AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
-               SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+          AND (:has_name::boolean IS NULL OR :has_name = coalesce(
+               (SELECT p.name IS NOT NULL FROM person p WHERE p.id = e.person), false))
         ORDER BY e.person DESC, e.id DESC
         LIMIT :limit) AS found
  WHERE w.org = :org AND w.id = ANY(:people::uuid[])
@@ -258,12 +266,12 @@ SELECT found.id
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
         WHERE (e.camera, e.id) >= (w.id, :since) AND (e.camera, e.id) < (w.id, :before)
-          AND e.id >= :since AND e.id < :before
+          AND e.id >= :months_from AND e.id < :months_to
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
           AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
-          AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
-               SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+          AND (:has_name::boolean IS NULL OR :has_name = coalesce(
+               (SELECT p.name IS NOT NULL FROM person p WHERE p.id = e.person), false))
         ORDER BY e.camera DESC, e.id DESC
         LIMIT :limit) AS found
  WHERE w.org = :org AND w.id = ANY(:cameras::uuid[])
@@ -276,16 +284,59 @@ SELECT found.id
  CROSS JOIN LATERAL (
        SELECT e.id FROM face_event e
         WHERE (e.location, e.id) >= (w.id, :since) AND (e.location, e.id) < (w.id, :before)
-          AND e.id >= :since AND e.id < :before
+          AND e.id >= :months_from AND e.id < :months_to
           AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
           AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
           AND (:people::uuid[] IS NULL OR e.person = ANY(:people))
           AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
-          AND (:has_name::boolean IS NULL OR :has_name = EXISTS (
-               SELECT FROM person p WHERE p.id = e.person AND p.name IS NOT NULL))
+          AND (:has_name::boolean IS NULL OR :has_name = coalesce(
+               (SELECT p.name IS NOT NULL FROM person p WHERE p.id = e.person), false))
         ORDER BY e.location DESC, e.id DESC
         LIMIT :limit) AS found
  WHERE w.org = :org AND w.id IN (SELECT outermost(l) FROM unnest(:locations::uuid[]) AS l)
+ ORDER BY found.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_of_people_at_cameras
+-- The newest of each of the people at each of the cameras, merged.
+SELECT found.id
+  FROM person w
+ CROSS JOIN camera t
+ CROSS JOIN LATERAL (
+       SELECT e.id FROM face_event e
+        WHERE e.camera = t.id
+          AND (e.person, e.id) >= (w.id, :since) AND (e.person, e.id) < (w.id, :before)
+          AND e.id >= :months_from AND e.id < :months_to
+          AND e.person IS NOT NULL
+          AND (:locations::uuid[] IS NULL OR e.location = ANY(:locations) OR e.place && :locations)
+          AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+          AND (:has_name::boolean IS NULL OR :has_name = coalesce(
+               (SELECT p.name IS NOT NULL FROM person p WHERE p.id = e.person), false))
+        ORDER BY e.person DESC, e.id DESC
+        LIMIT :limit) AS found
+ WHERE w.org = :org AND w.id = ANY(:people::uuid[])
+   AND t.org = :org AND t.id = ANY(:cameras::uuid[])
+ ORDER BY found.id DESC
+ LIMIT :limit;
+
+-- name: face_events_found_of_people_in_locations
+SELECT found.id
+  FROM person w
+ CROSS JOIN location t
+ CROSS JOIN LATERAL (
+       SELECT e.id FROM face_event e
+        WHERE e.location = t.id
+          AND (e.person, e.id) >= (w.id, :since) AND (e.person, e.id) < (w.id, :before)
+          AND e.id >= :months_from AND e.id < :months_to
+          AND e.person IS NOT NULL
+          AND (:cameras::uuid[] IS NULL OR e.camera = ANY(:cameras))
+          AND (:has_template::boolean IS NULL OR e.has_template = :has_template)
+          AND (:has_name::boolean IS NULL OR :has_name = coalesce(
+               (SELECT p.name IS NOT NULL FROM person p WHERE p.id = e.person), false))
+        ORDER BY e.person DESC, e.id DESC
+        LIMIT :limit) AS found
+ WHERE w.org = :org AND w.id = ANY(:people::uuid[])
+   AND t.org = :org AND t.id IN (SELECT outermost(l) FROM unnest(:locations::uuid[]) AS l)
  ORDER BY found.id DESC
  LIMIT :limit;
 
