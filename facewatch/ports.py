@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Protocol, TypedDict
 from uuid import UUID
 
@@ -18,6 +18,7 @@ from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, LocationId, OrgId, PersonId
 from facewatch.domain.people import (
+    Called,
     EnrolledFace,
     Hit,
     Matchmaker,
@@ -27,6 +28,7 @@ from facewatch.domain.people import (
     Profile,
     Sighting,
 )
+from facewatch.domain.uploads import Upload
 
 # --- pictures and streams ---------------------------------------------------------------------
 
@@ -158,6 +160,19 @@ class Encoder(Protocol):
     def jpeg(self, pixels: Pixels, quality: int) -> bytes: ...
 
     def png(self, pixels: Pixels) -> bytes: ...
+
+
+@dataclass(frozen=True, slots=True)
+class PhotoHeader:
+    """What the first bytes of a photo say; width and height as it lies there, not yet turned."""
+
+    mime: str
+    width: int
+    height: int
+
+    @property
+    def pixels(self) -> int:
+        return self.width * self.height
 
 
 # --- gallery ----------------------------------------------------------------------------------
@@ -475,6 +490,19 @@ class Enrolment:
     origin: Sighting | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class PhotoKeys:
+    """Object keys of an enrolment photo's pictures; *crop* is None where there is none."""
+
+    photo: str
+    thumbnail: str
+    crop: str | None
+
+    @property
+    def all(self) -> list[str]:
+        return [key for key in (self.photo, self.thumbnail, self.crop) if key]
+
+
 class PersonChanges(TypedDict, total=False):
     """What changes of a person: a key that is not there is left alone, None clears."""
 
@@ -544,8 +572,26 @@ class People(Protocol):
         """Whether this very photo is one of the person's matchmakers already."""
         ...
 
+    async def photo_owners(self, org: OrgId, digests: Sequence[bytes]) -> dict[bytes, list[Called]]:
+        """By sha256, whose matchmakers these very photos are."""
+        ...
+
+    async def templates(
+        self, org: OrgId, people: Sequence[PersonId], model: str
+    ) -> dict[PersonId, list[NDArray[np.float32]]]:
+        """What *model* made of their matchmakers; nobody is there who has none."""
+        ...
+
+    async def of_names(self, org: OrgId, names: Sequence[str]) -> dict[str, PersonId]:
+        """Who is called so; a name that nobody has is not there."""
+        ...
+
+    async def standing(self, org: OrgId, people: Sequence[PersonId]) -> dict[PersonId, Called]:
+        """Who *people* are now, merged or not; whoever is gone is not there."""
+        ...
+
     async def enrol(
-        self, org: OrgId, person: PersonId, enrolment: Enrolment, keys: "PhotoKeys"
+        self, org: OrgId, person: PersonId, enrolment: Enrolment, keys: PhotoKeys
     ) -> Matchmaker:
         """Add a matchmaker: asset, face, template, and a new gallery revision, at once.
 
@@ -721,13 +767,82 @@ class Register(Protocol):
         ...
 
 
-@dataclass(frozen=True, slots=True)
-class PhotoKeys:
-    """Object keys of an enrolment photo's pictures; *crop* is None where there is none."""
+@dataclass(frozen=True, slots=True, eq=False)
+class Accepted:
+    """A photo that was sent and is fit; its pixels lie under *keys*.
 
-    photo: str
-    thumbnail: str
-    crop: str | None
+    Attributes:
+        warning: What somebody should look at; '' where there is nothing.
+    """
+
+    upload: Upload
+    person: PersonId
+    enrolment: Enrolment
+    keys: PhotoKeys
+    warning: str
+
+    @property
+    def matchmaker(self) -> Matchmaker:
+        """What it becomes."""
+        return Matchmaker(self.upload.face, self.person, self.upload.org, self.enrolment.template)
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """A photo that was sent and is not fit, with the reason in words."""
+
+    upload: Upload
+    why: str
+    person: PersonId | None
+
+
+class Uploads(Protocol):
+    """Photos that were sent to become matchmakers, and what became of them."""
+
+    async def add(self, uploads: Sequence[Upload]) -> None:
+        """They wait from now on; the workers are told."""
+        ...
+
+    async def waiting(self, org: OrgId) -> tuple[int, int]:
+        """How many photos of *org* wait, and how many bytes these are."""
+        ...
+
+    async def count(self, org: OrgId, transaction: str) -> int:
+        """How many photos *transaction* holds."""
+        ...
+
+    async def of_transaction(self, org: OrgId, transaction: str) -> list[Upload]:
+        """In the order in which they came."""
+        ...
+
+    async def take(self, worker: str, limit: int, lease: timedelta) -> list[Upload]:
+        """The oldest that wait, for *worker* alone until *lease* is over.
+
+        What was in hand when its worker died is taken alone, and one at a time.
+        """
+        ...
+
+    async def let_go(self, worker: str, faces: Sequence[FaceId] | None = None) -> None:
+        """What *worker* has taken waits again: *faces* as if untouched, or all that it has."""
+        ...
+
+    async def settle(
+        self, accepted: Sequence[Accepted], refused: Sequence[Refused]
+    ) -> tuple[list[Matchmaker], list[str]]:
+        """What became of photos: at once for all of them, and once for each.
+
+        What was settled or erased meanwhile stays so, and whoever was forgotten meanwhile is not
+        enrolled.
+
+        Returns:
+            The matchmakers that were added, and object keys whose pixels must go; they are
+            garbage already.
+        """
+        ...
+
+    async def expire(self, age: timedelta) -> None:
+        """Forget what was settled longer ago than *age*; matchmakers stay."""
+        ...
 
 
 @dataclass(frozen=True, slots=True)

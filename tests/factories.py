@@ -27,6 +27,7 @@ from facewatch.domain.ids import (
 )
 from facewatch.domain.people import Candidate, Decision
 from facewatch.flow.metrics import Metrics
+from facewatch.people.inbox import Inbox
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.ports import Enrolment, PhotoKeys
@@ -42,11 +43,15 @@ from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
 from facewatch.store.register import PostgresRegister
 from facewatch.store.secrets import Vault
-from facewatch.vision.pictures import decode
+from facewatch.store.uploads import PostgresUploads
+from facewatch.vision.pictures import decode, header
 from facewatch.vision.registry import card
 
 ORG = OrgId(UUID("01900000-0000-7000-8000-000000000001"))
 LOCATION = LocationId(UUID("01900000-0000-7000-8000-000000000002"))
+UNASKED: Any = None
+"""A part that no answer of a test needs."""
+
 NOON = datetime(2026, 11, 21, 12, tzinfo=UTC)
 QUALITY = Quality(size=0.9, sharpness=0.8, pose=0.7, exposure=0.6, score=0.95)
 
@@ -162,5 +167,7 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         metrics=(metrics := Metrics.on()),
         clock=lambda: NOON,
         audit=Journal(PostgresAuditLog(database), metrics),
+        inbox=Inbox(PostgresUploads(database), people, blobs, header),
+        looker=UNASKED,
     )
     return replace(deps, **given)

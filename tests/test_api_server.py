@@ -124,6 +124,8 @@ def deps_with(events: Failing | None = None) -> Deps:
         metrics=Metrics.on(),
         clock=lambda: NOW,
         audit=Journal(Entries(), Metrics.on()),
+        inbox=UNASKED,
+        looker=UNASKED,
     )
 
 

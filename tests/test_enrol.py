@@ -12,13 +12,16 @@ import pytest
 from facewatch.demo.cast import HOPPER, OBAMA_2010, OBAMA_2012
 from facewatch.domain.ids import OrgId
 from facewatch.errors import NoFace, NotAPicture, NotFound, PoorFace, SeveralFaces, UnusablePhoto
+from facewatch.gallery.exact import ExactGallery
 from facewatch.people.enrol import Enroller
 from facewatch.people.folder import Outcome, enrol_folder, photos_in
+from facewatch.people.likeness import Likeness
+from facewatch.people.look import Looker
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.database import Database
 from facewatch.store.people import PostgresPeople
 from facewatch.vision.engine import FaceEngine, open_engine
-from facewatch.vision.pictures import JpegPngEncoder, decode
+from facewatch.vision.pictures import JpegPngEncoder, decode, header
 
 
 @pytest.fixture(scope="module")
@@ -35,14 +38,13 @@ async def org(database: Database) -> OrgId:
 async def enroller(
     engine: FaceEngine, database: Database, tmp_path: Path
 ) -> AsyncIterator[Enroller]:
+    people, gallery = PostgresPeople(database), ExactGallery(engine.dimensions)
     with ThreadPoolExecutor(1) as thread:
         yield Enroller(
-            engine=engine,
-            encoder=JpegPngEncoder(),
-            decode=decode,
-            people=PostgresPeople(database),
+            looker=Looker(engine, JpegPngEncoder(), header, decode, thread, thread),
+            likeness=Likeness(gallery, engine.calibration, people, 0.7, {}),
+            people=people,
             blobs=LocalBlobs(tmp_path / "objects"),
-            executor=thread,
         )
 
 
@@ -61,7 +63,7 @@ async def test_an_enrolled_person_is_in_the_gallery_with_a_new_revision(
     assert added is not None
     assert revision > before
     (face,) = faces
-    assert face.face == added.face
+    assert face.face == added.matchmaker.face
     assert np.allclose(np.linalg.norm(face.template), 1, atol=1e-3)
 
 

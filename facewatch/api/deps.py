@@ -12,6 +12,8 @@ from facewatch.api.limit import Limits
 from facewatch.domain.cameras import Camera
 from facewatch.domain.settings import Setting
 from facewatch.flow.metrics import Metrics
+from facewatch.people.inbox import Inbox
+from facewatch.people.look import Looker
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.ports import (
@@ -47,6 +49,8 @@ class Deps:
         threshold: The confidence that an org has which has not settled its own.
         readiness: By the part's name, as `/readyz` shows it.
         clock: The time now, UTC.
+        inbox: Where photos wait to be enrolled.
+        looker: Finds faces in photos.
         audit: Where answers leave their entries, and where these are read.
         limits: How much is let in.
     """
@@ -69,6 +73,8 @@ class Deps:
     metrics: Metrics
     clock: Callable[[], datetime]
     audit: Journal
+    inbox: Inbox
+    looker: Looker
     limits: Limits = field(default_factory=Limits)
 
 

@@ -15,17 +15,23 @@ from facewatch.gallery.exact import ExactGallery
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.enrol import Enroller
 from facewatch.people.gallery import Galleries
+from facewatch.people.likeness import Likeness
+from facewatch.people.look import Looker
 from facewatch.pipeline.visit import Visiting
 from facewatch.settings import Settings
 from facewatch.vision import registry
 from facewatch.vision.engine import FaceEngine, open_engine
-from facewatch.vision.pictures import JpegPngEncoder, decode
+from facewatch.vision.pictures import JpegPngEncoder, decode, header
 from facewatch.vision.session import best_provider
 
 
 @dataclass(frozen=True, slots=True)
 class Recognition:
-    """The engine with galleries and thresholds in force; `thread` is the one that may use it."""
+    """The engine with galleries and thresholds in force; `thread` is the one that may use it.
+
+    `looker` shares it, and has a thread of its own to decode photos: a large one holds up no
+    camera.
+    """
 
     engine: FaceEngine
     gallery: ExactGallery
@@ -34,6 +40,8 @@ class Recognition:
     encoder: JpegPngEncoder
     thread: ThreadPoolExecutor
     workers: ThreadPoolExecutor
+    looker: Looker
+    likeness: Likeness
     metrics: Metrics
 
 
@@ -47,12 +55,14 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
     with (
         ThreadPoolExecutor(1, "engine") as thread,
         ThreadPoolExecutor(2, "worker") as workers,
+        ThreadPoolExecutor(1, "photos") as photos,
     ):
         engine = await asyncio.get_running_loop().run_in_executor(thread, warm_engine, settings)
         gallery = ExactGallery(engine.dimensions)
         thresholds: dict[OrgId, float] = {}
         galleries = Galleries(gallery, thresholds, stores.people, stores.orgs, engine.model)
         await galleries.catch_up()
+        encoder = JpegPngEncoder()
         yield Recognition(
             engine=engine,
             gallery=gallery,
@@ -64,9 +74,16 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
                 rule_of(settings),
                 thresholds,
             ),
-            encoder=JpegPngEncoder(),
+            encoder=encoder,
             thread=thread,
             workers=workers,
+            looker=Looker(
+                *(engine, encoder, header, decode, thread, photos), batch=settings.models.batch
+            ),
+            likeness=Likeness(
+                *(gallery, engine.calibration, stores.people),
+                *(settings.recognition.threshold, thresholds),
+            ),
             metrics=Metrics.on(),
         )
 
@@ -121,11 +138,4 @@ def visiting_of(settings: Settings) -> Visiting:
 
 def enroller_of(stores: Stores, recognition: Recognition) -> Enroller:
     """What turns photos into matchmakers."""
-    return Enroller(
-        engine=recognition.engine,
-        encoder=recognition.encoder,
-        decode=decode,
-        people=stores.people,
-        blobs=stores.blobs,
-        executor=recognition.thread,
-    )
+    return Enroller(recognition.looker, recognition.likeness, stores.people, stores.blobs)

@@ -22,6 +22,7 @@ from facewatch.app.looking import looking
 from facewatch.app.recognition import Recognition, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
+from facewatch.app.uploads import enrol_uploads
 from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import CameraId, EventId, new_id, to_ruuid
 from facewatch.errors import (
@@ -33,6 +34,7 @@ from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.people.gallery import org_of_ring
+from facewatch.people.inbox import Inbox
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
@@ -49,7 +51,7 @@ from facewatch.store.garbage import sweep
 from facewatch.store.people import GALLERY
 from facewatch.store.spool import SqliteSpool, open_spool
 from facewatch.stream.sources import open_source
-from facewatch.vision.pictures import decode
+from facewatch.vision.pictures import decode, header
 
 log = logging.getLogger(__name__)
 
@@ -109,6 +111,7 @@ async def run_service(
                 group.create_task(_gauge(spool, metrics)),
                 group.create_task(_sweep(stores, settings.audit.keep_days)),
                 group.create_task(stores.keys.follow()),
+                group.create_task(enrol_uploads(settings, stores, recognition)),
             ]
             turn = asyncio.Lock()
             passing = group.create_task(
@@ -198,6 +201,8 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
         metrics=metrics,
         clock=lambda: datetime.now(UTC),
         audit=Journal(stores.audit, metrics),
+        inbox=Inbox(stores.uploads, stores.people, stores.blobs, header),
+        looker=recognition.looker,
         limits=Limits(settings.http.requests_per_s, settings.http.burst),
     )
 

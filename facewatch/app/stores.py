@@ -17,6 +17,7 @@ from facewatch.ports import (
     Orgs,
     People,
     Register,
+    Uploads,
 )
 from facewatch.settings import Settings
 from facewatch.store.audit import PostgresAuditLog
@@ -32,6 +33,7 @@ from facewatch.store.people import PostgresPeople
 from facewatch.store.register import PostgresRegister
 from facewatch.store.remembered import RememberedKeys
 from facewatch.store.secrets import Vault
+from facewatch.store.uploads import PostgresUploads
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,6 +48,7 @@ class Stores:
     locations: Locations
     people: People
     register: Register
+    uploads: Uploads
     orgs: Orgs
     keys: RememberedKeys
     audit: AuditLog
@@ -80,6 +83,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             locations=PostgresLocations(database),
             people=PostgresPeople(database),
             register=PostgresRegister(database),
+            uploads=PostgresUploads(database),
             orgs=PostgresOrgs(database),
             keys=RememberedKeys(database),
             audit=PostgresAuditLog(database),

@@ -46,10 +46,13 @@ async def enrol(settings: Settings, directory: Path, as_json: bool) -> None:
                             "photo": str(it.photo),
                             "outcome": it.outcome.value,
                             "why": it.why,
+                            "warning": it.warning,
                         }
                     )
                 elif it.why:
                     note(f"refused {it.photo}: {it.why}")
+                elif it.warning:
+                    note(f"look at {it.photo}: {it.warning}")
     note(", ".join(f"{counts[outcome]} {outcome.value}" for outcome in Outcome))
     if counts[Outcome.REFUSED] == total:
         raise SystemExit(1)

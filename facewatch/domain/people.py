@@ -101,6 +101,14 @@ class NearMiss:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class Called:
+    """Who somebody is, and what they are called; '' where they have no name."""
+
+    id: PersonId
+    name: str
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Matchmaker:
     """One enrolled face of a person, as the gallery needs it."""

@@ -29,12 +29,13 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Result:
-    """One photo's outcome; *why* is empty unless it was refused."""
+    """One photo's outcome; *why* it was refused, or a *warning*, '' where there is none."""
 
     person: str
     photo: Path
     outcome: Outcome
     why: str = ""
+    warning: str = ""
 
 
 def photos_in(directory: Path) -> list[tuple[str, Path]]:
@@ -78,4 +79,7 @@ async def enrol_folder(directory: Path, org: OrgId, enroller: Enroller) -> Async
         except OSError as error:
             yield Result(name, photo, Outcome.REFUSED, error.strerror or str(error))
         else:
-            yield Result(name, photo, Outcome.ENROLLED if added else Outcome.KNOWN)
+            if added is None:
+                yield Result(name, photo, Outcome.KNOWN)
+            else:
+                yield Result(name, photo, Outcome.ENROLLED, warning=added.warning)

@@ -15,7 +15,7 @@ async def forget(people: People, blobs: Blobs, org: OrgId, person: PersonId) -> 
         NotFound: *org* has nobody with this id who has a name.
     """
     named = await people.get(org, person)
-    await _erase(blobs, await people.forget(org, named.id))
+    await drop_pixels(blobs, await people.forget(org, named.id))
 
 
 async def erase(people: People, blobs: Blobs, org: OrgId, person: PersonId) -> None:
@@ -24,7 +24,7 @@ async def erase(people: People, blobs: Blobs, org: OrgId, person: PersonId) -> N
     Raises:
         NotFound: *org* has nobody with this id.
     """
-    await _erase(blobs, await people.forget(org, person))
+    await drop_pixels(blobs, await people.forget(org, person))
 
 
 async def unenrol(people: People, blobs: Blobs, org: OrgId, face: FaceId) -> None:
@@ -33,10 +33,10 @@ async def unenrol(people: People, blobs: Blobs, org: OrgId, face: FaceId) -> Non
     Raises:
         NotFound: nobody of *org* who has a name has this matchmaker.
     """
-    await _erase(blobs, await people.remove_matchmaker(org, face))
+    await drop_pixels(blobs, await people.remove_matchmaker(org, face))
 
 
-async def _erase(blobs: Blobs, keys: Sequence[str]) -> None:
+async def drop_pixels(blobs: Blobs, keys: Sequence[str]) -> None:
     """At once where the object store answers; else the sweep comes to them: they are garbage."""
     with contextlib.suppress(ObjectStoreUnavailable):
         await blobs.delete(keys)

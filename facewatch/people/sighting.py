@@ -14,7 +14,7 @@ from facewatch.domain.ids import EventId, FaceId, OrgId, PersonId, new_id
 from facewatch.domain.keys import photo_prefix
 from facewatch.domain.people import Matchmaker, Sighting
 from facewatch.errors import NotFound, UnusablePhoto
-from facewatch.people.enrol import Gate
+from facewatch.people.look import Gate
 from facewatch.ports import Blobs, Enrolment, People, PhotoKeys, Picture
 
 _NO_TINY = np.zeros(196, np.float32)

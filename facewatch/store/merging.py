@@ -13,7 +13,8 @@ from facewatch.domain.people import Part
 from facewatch.errors import NotFound, UnusableValue
 from facewatch.store import corrections
 from facewatch.store.database import Work
-from facewatch.store.people import next_revision, take_name, tell
+from facewatch.store.enrolments import next_revision
+from facewatch.store.people import take_name, tell
 
 _BATCH = 2000
 

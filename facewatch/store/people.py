@@ -6,15 +6,14 @@ import numpy as np
 
 from facewatch.domain.faces import Quality, Template
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import AssetId, EventId, FaceId, OrgId, PersonId, new_id, to_ruuid
-from facewatch.domain.people import EnrolledFace, Matchmaker, Person, Sighting
+from facewatch.domain.ids import EventId, FaceId, OrgId, PersonId, new_id, to_ruuid
+from facewatch.domain.people import Called, EnrolledFace, Matchmaker, Person, Sighting
 from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, UnusablePhoto
 from facewatch.ports import Enrolment, PersonChanges, PhotoKeys
 from facewatch.store.database import Database, Row, Work
-from facewatch.store.events import CHANGES, quality_parts, spelled
-
-GALLERY = "gallery"
-"""NOTIFY channel that rings with an org's id when its gallery changed."""
+from facewatch.store.enrolments import GALLERY as GALLERY
+from facewatch.store.enrolments import model_id, next_revision, put_matchmakers
+from facewatch.store.events import CHANGES
 
 
 class PostgresPeople:
@@ -129,33 +128,47 @@ class PostgresPeople:
             AlreadyExists: the person has a matchmaker of this very sighting.
             UnusablePhoto: the sighting was erased meanwhile.
         """
-        model = await self._database.row(
-            "register_model", name=enrolment.model, dimensions=len(enrolment.template)
-        )
-        assert model is not None
-        face, origin = enrolment.face, enrolment.origin
+        model = await model_id(self._database, enrolment.model, len(enrolment.template))
         async with self._database.transaction() as work:
             person = await lock(work, org, person)
-            if origin is not None:
-                await _copyable(work, org, person, origin, enrolment.digest)
-            await _put_photo(work, org, person, enrolment, keys)
-            await work.fetch(
-                "template_add",
-                face=face,
-                model=model["model"],
-                org=org,
-                embedding=spelled(enrolment.template),
+            if enrolment.origin is not None:
+                await _copyable(work, org, person, enrolment.origin, enrolment.digest)
+            await put_matchmakers(work, model, [(org, person, enrolment, keys)])
+        return Matchmaker(enrolment.face, person, org, enrolment.template)
+
+    async def photo_owners(self, org: OrgId, digests: Sequence[bytes]) -> dict[bytes, list[Called]]:
+        """By sha256, whose matchmakers these very photos are."""
+        rows = await self._database.fetch("photo_owners", org=org, digests=digests)
+        owners: dict[bytes, list[Called]] = {}
+        for row in rows:
+            owners.setdefault(row["sha256"], []).append(
+                Called(PersonId(row["person"]), row["name"])
             )
-            revision = await next_revision(work, org)
-            await work.fetch(
-                "matchmaker_add",
-                face=face,
-                org=org,
-                person=person,
-                origin_face=origin and origin.face,
-                revision=revision,
-            )
-        return Matchmaker(face, person, org, enrolment.template)
+        return owners
+
+    async def templates(
+        self, org: OrgId, people: Sequence[PersonId], model: str
+    ) -> dict[PersonId, list[Template]]:
+        """What *model* made of their matchmakers; nobody is there who has none."""
+        rows = await self._database.fetch(
+            "templates_of_people", org=org, persons=people, model=model
+        )
+        found: dict[PersonId, list[Template]] = {}
+        for row in rows:
+            found.setdefault(PersonId(row["person"]), []).append(_template(row["embedding"]))
+        return found
+
+    async def of_names(self, org: OrgId, names: Sequence[str]) -> dict[str, PersonId]:
+        """Who is called so; a name that nobody has is not there."""
+        rows = await self._database.fetch("people_of_names", org=org, names=names)
+        return {row["name"]: PersonId(row["id"]) for row in rows}
+
+    async def standing(self, org: OrgId, people: Sequence[PersonId]) -> dict[PersonId, Called]:
+        """Who *people* are now, merged or not; whoever is gone is not there."""
+        rows = await self._database.fetch("people_standing", org=org, persons=people)
+        return {
+            PersonId(row["asked"]): Called(PersonId(row["id"]), row["name"] or "") for row in rows
+        }
 
     async def sighting(self, org: OrgId, event: EventId, model: str) -> Sighting:
         """The best shot of a visit, with its template of *model*.
@@ -201,6 +214,7 @@ class PostgresPeople:
             if await work.row("matchmaker_get", org=org, face=face) is None:
                 raise NotFound(f"there is no matchmaker {face}")
             faces = await work.fetch("matchmaker_face_erase", face=face)
+            await work.fetch("uploads_of_removed", face=face)
             assets = await work.fetch("matchmaker_asset_erase", assets=[f["asset"] for f in faces])
             revision = await next_revision(work, org)
             await work.fetch("matchmaker_remove", face=face, revision=revision)
@@ -226,6 +240,8 @@ class PostgresPeople:
             person = await lock(work, org, person)
             events = await work.fetch("person_events_lock", org=org, person=person)
             keys = await _erase_pictures(work, org, person, events)
+            uploads = await work.fetch("uploads_forget", org=org, person=person)
+            keys = sorted({*keys, *(upload["key"] for upload in uploads if upload["key"])})
             await work.fetch("events_erase", events=[event["id"] for event in events])
             revision = await next_revision(work, org)
             await work.fetch("matchmakers_remove", person=person, revision=revision)
@@ -302,49 +318,6 @@ async def _copyable(
         raise AlreadyExists(
             "this person has a matchmaker of this very sighting", "choose another event"
         )
-
-
-async def next_revision(work: Work, org: OrgId) -> int:
-    row = await work.row("gallery_revision_next", org=org)
-    assert row is not None
-    await work.fetch("ring", channel=GALLERY, payload=str(org))
-    revision: int = row["revision"]
-    return revision
-
-
-async def _put_photo(
-    work: Work, org: OrgId, person: PersonId, enrolment: Enrolment, keys: PhotoKeys
-) -> None:
-    asset = AssetId(new_id())
-    await work.fetch(
-        "photo_add",
-        id=asset,
-        org=org,
-        captured_at=enrolment.origin and enrolment.origin.at,
-        width=enrolment.width,
-        height=enrolment.height,
-        size_bytes=len(enrolment.photo),
-        sha256=enrolment.digest,
-        mime=enrolment.content_type,
-        file_name=enrolment.file_name,
-        key=keys.photo,
-    )
-    left, top, right, bottom = enrolment.detection.box.rounded()
-    await work.fetch(
-        "enrolled_face_add",
-        id=enrolment.face,
-        org=org,
-        asset=asset,
-        box_left=left,
-        box_top=top,
-        box_right=right,
-        box_bottom=bottom,
-        landmarks=np.asarray(enrolment.detection.landmarks, np.float64).ravel().tolist(),
-        quality=quality_parts(enrolment.quality),
-        person=person,
-        thumbnail_key=keys.thumbnail,
-        crop_key=keys.crop,
-    )
 
 
 async def _erase_pictures(work: Work, org: OrgId, person: PersonId, events: list[Row]) -> list[str]:

@@ -9,9 +9,23 @@ from numpy.typing import NDArray
 from facewatch.domain.faces import Pixels
 from facewatch.domain.geometry import Box
 from facewatch.errors import NotAPicture
+from facewatch.ports import PhotoHeader
 from facewatch.vision.opencv import cv2
 
 _MOST_PIXELS = 50_000_000
+
+_MIMES = {
+    b"\xff\xd8": "image/jpeg",
+    b"\x89P": "image/png",
+    b"GI": "image/gif",
+    b"RI": "image/webp",
+    b"BM": "image/bmp",
+}
+_MODERN = {
+    **dict.fromkeys((b"heic", b"heix", b"heim", b"heis", b"hevc", b"mif1", b"msf1"), "HEIC"),
+    **dict.fromkeys((b"avif", b"avis"), "AVIF"),
+}
+"""What phones write; the brand behind `ftyp` tells."""
 
 _START_OF_FRAME = {0xC0, 0xC1, 0xC2, 0xC3, 0xC5, 0xC6, 0xC7, 0xC9, 0xCA, 0xCB, 0xCD, 0xCE, 0xCF}
 _START_OF_SCAN = 0xDA
@@ -53,25 +67,34 @@ class ArrayPicture:
         return self._pixels
 
 
-def decode(photo: bytes, name: str = "the photo") -> ArrayPicture:
-    """A JPEG, PNG, WebP, BMP or the first frame of a GIF, turned upright as its EXIF says.
-
-    Args:
-        name: What to call the photo in errors.
+def header(photo: bytes, name: str = "the photo") -> PhotoHeader:
+    """What the first bytes say, before anything is decoded; *name* is what errors call it.
 
     Raises:
-        NotAPicture: it is none of these, is broken or cut short, or has over 50 million pixels.
+        NotAPicture: it is no JPEG, PNG, WebP, BMP or GIF, or has over 50 million pixels.
     """
-    size = _size(photo)
-    if size is None:
+    found = _size(photo)
+    if found is None:
         what = "is empty" if not photo else "holds no JPEG, PNG, WebP, BMP or GIF picture"
-        raise NotAPicture(f"{name} {what}", "use a photo in one of these formats")
-    width, height = size
+        if modern := _MODERN.get(photo[8:12] if photo[4:8] == b"ftyp" else b""):
+            what = f"is a picture in {modern}, which cannot be read here"
+        raise NotAPicture(f"{name} {what}", "send a JPEG or PNG instead")
+    width, height = found
     if width * height > _MOST_PIXELS:
         raise NotAPicture(
             f"{name} has {width} x {height} pixels, more than {_MOST_PIXELS // 1_000_000} million",
             "scale it down first",
         )
+    return PhotoHeader(_MIMES[photo[:2]], width, height)
+
+
+def decode(photo: bytes, name: str = "the photo") -> ArrayPicture:
+    """A JPEG, PNG, WebP, BMP or the first frame of a GIF, turned upright as its EXIF says.
+
+    Raises:
+        NotAPicture: see `header`; or it is broken or cut short.
+    """
+    header(photo, name)
     pixels = None
     if not _is_cut_short(photo):
         try:

@@ -81,26 +81,80 @@ UPDATE gallery_revision SET revision = revision + 1 WHERE org = :org RETURNING r
 -- name: gallery_revision
 SELECT revision FROM gallery_revision WHERE org = :org;
 
--- name: photo_add
+-- name: photos_add
 -- NULL for captured_at: nobody knows.
 INSERT INTO asset (id, org, kind, captured_at, time_zone, width, height, size_bytes, sha256, mime,
                    file_name, key)
-VALUES (:id, :org, 'photo', coalesce(:captured_at, now()), 'UTC', :width, :height, :size_bytes, :sha256, :mime,
-        :file_name, :key);
+SELECT a.id, a.org, 'photo', coalesce(a.captured_at, now()), 'UTC', a.width, a.height,
+       a.size_bytes, a.sha256, a.mime, a.file_name, a.key
+  FROM unnest(:ids::uuid[], :orgs::uuid[], :captured_at::timestamptz[], :widths::int[],
+              :heights::int[], :sizes::bigint[], :digests::bytea[], :mimes::text[],
+              :file_names::text[], :keys::text[])
+       AS a (id, org, captured_at, width, height, size_bytes, sha256, mime, file_name, key);
 
--- name: enrolled_face_add
+-- name: enrolled_faces_add
+-- Landmarks and quality are spelled as arrays.
 INSERT INTO face (id, org, asset, box_left, box_top, box_right, box_bottom, landmarks, quality,
                   person, assigned_by, assigned_at, thumbnail_key, crop_key)
-VALUES (:id, :org, :asset, :box_left, :box_top, :box_right, :box_bottom, :landmarks, :quality,
-        :person, 'enrolment', now(), :thumbnail_key, :crop_key);
+SELECT f.id, f.org, f.asset, f.box_left, f.box_top, f.box_right, f.box_bottom,
+       f.landmarks::real[], f.quality::real[], f.person, 'enrolment', now(), f.thumbnail_key,
+       f.crop_key
+  FROM unnest(:ids::uuid[], :orgs::uuid[], :assets::uuid[], :lefts::int[], :tops::int[],
+              :rights::int[], :bottoms::int[], :landmarks::text[], :qualities::text[],
+              :persons::uuid[], :thumbnail_keys::text[], :crop_keys::text[])
+       AS f (id, org, asset, box_left, box_top, box_right, box_bottom, landmarks, quality,
+             person, thumbnail_key, crop_key);
 
--- name: template_add
+-- name: templates_add
 INSERT INTO template (face, model, org, embedding)
-VALUES (:face, :model, :org, :embedding::text::vector);
+SELECT t.face, :model, t.org, t.embedding::vector
+  FROM unnest(:faces::uuid[], :orgs::uuid[], :embeddings::text[]) AS t (face, org, embedding);
 
--- name: matchmaker_add
+-- name: matchmakers_add
 INSERT INTO matchmaker (face, org, person, origin_face, uploaded, revision_added)
-VALUES (:face, :org, :person, :origin_face, :origin_face::uuid IS NULL, :revision);
+SELECT m.face, m.org, m.person, m.origin_face, m.origin_face IS NULL, m.revision
+  FROM unnest(:faces::uuid[], :orgs::uuid[], :persons::uuid[], :origin_faces::uuid[],
+              :revisions::bigint[])
+       AS m (face, org, person, origin_face, revision);
+
+-- name: photo_owners
+-- Whose matchmakers these very photos are.
+SELECT a.sha256, m.person, m.face, coalesce(p.name, '') AS name
+  FROM asset a
+  JOIN face f ON f.asset = a.id
+  JOIN matchmaker m ON m.face = f.id AND m.revision_removed IS NULL
+  JOIN person p ON p.id = m.person
+ WHERE a.org = :org AND a.sha256 = ANY(:digests::bytea[])
+ ORDER BY m.face;
+
+-- name: persons_lock
+-- Against being forgotten or merged while they are given matchmakers; in one order for everybody.
+SELECT id FROM person
+ WHERE id = ANY(:persons::uuid[]) AND erased_at IS NULL AND merged_into IS NULL
+ ORDER BY id
+   FOR UPDATE;
+
+-- name: templates_of_people
+SELECT m.person, vector_send(t.embedding) AS embedding
+  FROM matchmaker m
+  JOIN template t ON t.face = m.face
+  JOIN model ON model.id = t.model AND model.name = :model
+ WHERE m.org = :org AND m.person = ANY(:persons::uuid[]) AND m.revision_removed IS NULL
+ ORDER BY m.face;
+
+-- name: people_of_names
+-- Of several of one name the first who was made.
+SELECT DISTINCT ON (p.name) p.name, p.id
+  FROM person p
+ WHERE p.org = :org AND p.name = ANY(:names::text[]) AND p.merged_into IS NULL
+ ORDER BY p.name, p.id;
+
+-- name: people_standing
+-- Who they are now: merged people are who they were merged into.
+SELECT q.id AS asked, p.id, p.name
+  FROM person q
+  JOIN person p ON p.id = coalesce(q.merged_into, q.id) AND p.erased_at IS NULL
+ WHERE q.org = :org AND q.id = ANY(:persons::uuid[]);
 
 -- name: sighting
 SELECT e.id, e.face, e.best_at, e.quality, e.thumbnail_key, e.look_keys[1] AS crop_key,
