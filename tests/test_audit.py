@@ -1,7 +1,7 @@
 """What is written down about each request, and how it is read."""
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -11,11 +11,14 @@ import aiohttp
 import pytest
 from factories import ORG, a_camera, a_record, some_deps
 
+from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps
 from facewatch.api.server import application, serving
 from facewatch.domain.audit import Action, AuditEntry, AuditFilter, AuditId, Outcome
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import OrgId, new_id, to_ruuid
+from facewatch.errors import DatabaseUnavailable
+from facewatch.flow.metrics import Metrics
 from facewatch.ports import ApiKey
 from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.cameras import PostgresCameras
@@ -211,3 +214,52 @@ async def test_a_batch_that_is_added_again_changes_nothing(house: House) -> None
         await PostgresAuditLog(house.database).add([entry, other])
 
     assert await house.entries(subject=entry.subjects[0]) == [other, entry]
+
+
+class Down:
+    """A log that takes nothing until it is *up*."""
+
+    def __init__(self) -> None:
+        self.up = asyncio.Event()
+        self.taken: list[AuditEntry] = []
+
+    async def add(self, entries: Sequence[AuditEntry]) -> None:
+        if not self.up.is_set():
+            raise DatabaseUnavailable("Postgres is down")
+        self.taken.extend(entries)
+
+    async def page(
+        self, org: OrgId, wanted: AuditFilter, limit: int, before: AuditId | None = None
+    ) -> list[AuditEntry]:
+        return self.taken
+
+    async def prune(self, before: datetime) -> int:
+        return 0
+
+
+async def test_while_the_database_is_down_entries_wait_up_to_a_bound(
+    database: Database, tmp_path: Path
+) -> None:
+    """At the bound a request is refused before it shows anything; afterwards nothing is lost."""
+    _, secret = await PostgresKeys(database).create(ORG, "tests", "operator")
+    log = Down()
+    journal = Journal(log, Metrics.on(), bound=3, patience_s=0.2)
+    deps = some_deps(database, tmp_path, audit=journal)
+    headers = {"x-auth-apikey": secret, "x-auth-scheme": "api-token"}
+    path = f"{RHOMBUS}/person/findPeopleByOrg"
+    statuses = []
+    async with (
+        serving(application(deps), "127.0.0.1", 0) as url,
+        aiohttp.ClientSession(url, headers=headers) as client,
+    ):
+        for _ in range(4):
+            async with client.post(path, json={}) as answer:
+                statuses.append(answer.status)
+        log.up.set()
+        async with asyncio.timeout(10):
+            await journal.room()
+        async with client.post(path, json={}) as answer:
+            statuses.append(answer.status)
+
+    assert statuses == [200, 200, 200, 503, 200]
+    assert len(log.taken) == 4  # a clean stop has written the last one

@@ -24,10 +24,8 @@ from facewatch.ports import ApiKey, AuditLog
 
 log = logging.getLogger(__name__)
 
-_BOUND = 10_000
 _BATCH = 500
 _GATHER_S = 0.25
-_PATIENCE_S = 5.0
 _PAUSE_S = 0.5
 _MOST_SUBJECTS = 100
 _LONGEST_AGENT = 120
@@ -99,11 +97,15 @@ def _spelled(value: object) -> Iterator[UUID]:
 class Journal:
     """Entries on their way to the log, in batches, off the way of the answers.
 
-    Bounded: at 10,000 entries that wait, as with the database down, requests wait, and after
-    five seconds are refused before they have shown anything. Event loop only.
+    When *bound* entries wait, as with the database down, requests wait, and after *patience_s*
+    are refused before they have shown anything. Event loop only.
     """
 
-    def __init__(self, log: AuditLog, metrics: Metrics) -> None:
+    def __init__(
+        self, log: AuditLog, metrics: Metrics, bound: int = 10_000, patience_s: float = 5.0
+    ) -> None:
+        self._bound = bound
+        self._patience_s = patience_s
         self._log = log
         self._metrics = metrics
         self._waiting: deque[AuditEntry] = deque()
@@ -131,15 +133,15 @@ class Journal:
         """Returns once one entry more can be kept.
 
         Raises:
-            DatabaseUnavailable: there was no room in five seconds.
+            DatabaseUnavailable: there was no room in time.
         """
         if self._writer is not None and self._writer.done():
             self._writer.result()  # what broke it breaks every request that would go unrecorded
-        if len(self._waiting) < _BOUND:
+        if len(self._waiting) < self._bound:
             return
         try:
-            async with asyncio.timeout(_PATIENCE_S):
-                while len(self._waiting) >= _BOUND:
+            async with asyncio.timeout(self._patience_s):
+                while len(self._waiting) >= self._bound:
                     self._room.clear()
                     await self._room.wait()
         except TimeoutError:
@@ -168,12 +170,12 @@ class Journal:
         """Until everything noted so far is in the log.
 
         Raises:
-            DatabaseUnavailable: it was not within five seconds.
+            DatabaseUnavailable: it was not in time.
         """
         due = self._noted
         self._hurry.set()
         try:
-            async with asyncio.timeout(_PATIENCE_S), self._progress:
+            async with asyncio.timeout(self._patience_s), self._progress:
                 await self._progress.wait_for(lambda: self._written >= due)
         except TimeoutError:
             raise errors.DatabaseUnavailable(

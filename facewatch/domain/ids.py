@@ -23,6 +23,7 @@ KeyId = NewType("KeyId", UUID)
 
 _RUUID = re.compile(r"[A-Za-z0-9_-]{22}")
 _BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
+_PAIRS = tuple(high + low for high in _BASE57 for low in _BASE57)
 
 
 def _uuid7(at: datetime, entropy: bytes) -> UUID:
@@ -84,11 +85,11 @@ def to_prefixed(prefix: str, value: UUID) -> str:
     >>> to_prefixed("face", UUID(int=0))
     'face_2222222222222222222222'
     """
-    digits, number = "", value.int
-    for _ in range(22):
-        number, digit = divmod(number, 57)
-        digits = _BASE57[digit] + digits
-    return f"{prefix}_{digits}"
+    pairs, number = [], value.int
+    for _ in range(11):
+        number, pair = divmod(number, 57 * 57)
+        pairs.append(_PAIRS[pair])
+    return f"{prefix}_{''.join(reversed(pairs))}"
 
 
 def from_prefixed(prefix: str, text: str) -> UUID:
