@@ -253,6 +253,24 @@ async def test_merging_moves_everything_and_the_old_id_means_the_new_one(house: 
     await house.person("Anna")
 
 
+async def test_somebody_who_was_seen_often_is_merged_in_batches(house: House) -> None:
+    ann, anna = await house.person("Ann"), await house.person("Anna")
+    await house.seen(anna, await house.enrolled(anna))
+    await house.sql.execute(
+        "INSERT INTO face_event SELECT (jsonb_populate_record(e, jsonb_build_object("
+        "    'id', first_id($1::timestamptz + n * interval '1 ms')))).*"
+        "  FROM face_event e, generate_series(1, 4500) AS n",
+        NOON,
+    )
+
+    merged = await house.done("POST", f"people/{ann}/merge", json={"others": [anna]})
+
+    assert (merged["events"], merged["matchmakers"]) == (4501, 1)
+    for table in ("face_event", "face"):
+        owners = await house.sql.fetch(f"SELECT DISTINCT person FROM {table}")
+        assert [row["person"] for row in owners] == [known(ann)]
+
+
 async def test_the_name_is_kept_as_told(house: House) -> None:
     ann, anna, bob = [await house.person(name) for name in ("Ann", "Anna", "Bob")]
     merge = f"people/{ann}/merge"
