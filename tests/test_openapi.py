@@ -9,6 +9,7 @@ from typing import Any
 
 import aiohttp
 import pytest
+from contract import VENV, ran
 from described import follows
 from factories import ORG, a_camera, a_decision, a_record, some_deps
 from openapi_spec_validator import validate
@@ -24,6 +25,7 @@ from facewatch.store.people import PostgresPeople
 from facewatch.store.secrets import Vault
 
 CONTRACT = Path(__file__).parents[2] / "shared/spec/rhombus-openapi.json"
+README = Path(__file__).parents[1] / "README.md"
 NEVER_GIVEN_BACK = {"email"}
 """Rhombus' own service gives it on no reading path."""
 
@@ -276,3 +278,22 @@ async def test_the_page_is_whole_and_asks_nobody_else(client: aiohttp.ClientSess
             assert answer.url.host == base.host
             assert (await answer.read()) != b""
             assert answer.content_type.partition("/")[2] in ("css", "javascript", "png")
+
+
+async def test_the_readmes_example_runs_as_it_stands(
+    client: aiohttp.ClientSession, tmp_path: Path
+) -> None:
+    if not VENV.exists():
+        pytest.skip("no .venvs/contract: run tests/oracle/make_contract.sh")
+    example = re.search(r"```python\n(.*?)```", README.read_text(), re.DOTALL)
+    assert example
+    async with client.get("/healthz") as answer:
+        here = str(answer.url.origin())
+    key = client.headers["x-auth-apikey"]
+    program = tmp_path / "example.py"
+    program.write_text(example[1].replace("http://127.0.0.1:8280", here).replace("YOUR_KEY", key))
+
+    said = await ran(VENV / "python", program)
+
+    assert len([line for line in example[1].splitlines() if line]) == 5
+    assert said.endswith(" Ann\n")

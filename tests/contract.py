@@ -1,0 +1,202 @@
+"""schemathesis against a running service: `python tests/contract.py --examples 100`.
+
+Prints one line of JSON for each operation of each run: how its calls ended, and which share was a
+success; schemathesis' own reports go to stderr.
+"""
+
+import argparse
+import asyncio
+import contextlib
+import json
+import os
+import sys
+import tempfile
+from asyncio.subprocess import PIPE, STDOUT
+from collections import defaultdict
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import numpy as np
+from factories import LOCATION, ORG, a_camera, a_decision, a_face, a_record, some_deps
+from homes import a_home
+
+from facewatch.api.server import application, serving
+from facewatch.domain.geometry import Box
+from facewatch.domain.ids import to_ruuid
+from facewatch.store.cameras import PostgresCameras
+from facewatch.store.database import Database, open_database
+from facewatch.store.embedded import embedded_postgres
+from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.keys import PostgresKeys
+from facewatch.store.migrate import migrate
+from facewatch.store.people import PostgresPeople
+from facewatch.store.secrets import Vault
+from facewatch.vision.pictures import JpegPngEncoder
+
+ROOT = Path(__file__).parents[1]
+VENV = ROOT / ".venvs" / "contract" / "bin"
+RHOMBUS = ROOT.parent / "shared" / "spec" / "rhombus-openapi.json"
+OURS = "/api/openapi/public.json"
+PHASES = ("--phases", "examples,coverage,fuzzing")
+SHARE = 0.3
+"""Of every operation's answers, so many at least are a 200 without error."""
+
+_UNFIT = {
+    "rhombus": [
+        "status_code_conformance",  # it declares only 200
+        "positive_data_acceptance",  # it does not declare its bounds: pages of 1..1000
+        "negative_data_rejection",  # we take more: null for an object, epoch milliseconds
+    ],
+    "ours": [],
+    "house": [
+        "positive_data_acceptance",  # what may not stand together is no matter of a schema
+        "unsupported_method",  # cameras/probe is a camera's id to other methods
+        "allow_header_conformance",
+    ],
+}
+
+
+async def ran(*words: object, **environment: str) -> str:
+    """What a program printed that ended well."""
+    process = await asyncio.create_subprocess_exec(
+        *map(str, words), env={**os.environ, **environment}, stdout=PIPE, stderr=STDOUT
+    )
+    out, _ = await process.communicate()
+    assert process.returncode == 0, out.decode()
+    return out.decode()
+
+
+@dataclass(frozen=True)
+class Run:
+    """What schemathesis found: its report, and how the calls of each operation ended."""
+
+    passed: bool
+    report: str
+    counts: dict[str, dict[str, int]]
+
+    def shares(self) -> dict[str, float]:
+        """Of each operation, how many answers are as a caller likes them."""
+        return {
+            name: sum(n for how, n in ends.items() if how in ("200", "201", "204"))
+            / sum(ends.values())
+            for name, ends in self.counts.items()
+        }
+
+
+@asynccontextmanager
+async def stocked(database: Database, place: Path, events: int) -> AsyncIterator[dict[str, object]]:
+    """A running service with many visits; what `hooks.py` wants to know of it."""
+    deps = replace(some_deps(database, place), clock=lambda: datetime.now(UTC))
+    camera = a_camera(url="rtsp://door/1")
+    await PostgresCameras(database, Vault(place)).add(camera)
+    ann = await PostgresPeople(database).create(ORG, "Ann")
+    now = datetime.now(UTC)
+    pixels = JpegPngEncoder().jpeg(np.full((120, 100, 3), 127, np.uint8), 85)
+    records = []
+    for index in range(events):
+        at = now - timedelta(minutes=index + 1)
+        record = a_record(camera.id, at, closed=True, decision=a_decision(ann.id))
+        face = a_face(record.id, box=Box(101.0, 80.0, 161.0, 160.0))
+        shown = replace(record.snapshot, faces=(face,))
+        records.append(replace(record, face=face.id, snapshot=shown))
+    for start in range(0, events, 200):
+        part = records[start : start + 200]
+        keys = [key for it in part for key in (it.frame_key, it.thumbnail_key, *it.look_keys)]
+        await deps.blobs.put_all([(key, pixels, "image/jpeg") for key in keys])
+        await PostgresFaceEvents(database).add(part)
+    keys = PostgresKeys(database)
+    operator, admin = [await keys.create(ORG, role, role) for role in ("operator", "admin")]
+    async with serving(application(deps), "127.0.0.1", 0) as url:
+        yield {
+            "url": url,
+            "operator": operator[1],
+            "admin": admin[1],
+            "our_keys": [to_ruuid(key.id) for key, _ in (operator, admin)],
+            "events": [to_ruuid(it.id) for it in records],
+            "pictures": [records[0].frame_key, records[0].thumbnail_key],
+            "owner": to_ruuid(ann.id),
+            "org": to_ruuid(ORG),
+            "camera": to_ruuid(camera.id),
+            "location": to_ruuid(LOCATION),
+        }
+
+
+async def tried(stock: dict[str, object], name: str, examples: int, *words: str) -> Run:
+    """What it finds in the run *name* with *examples* an operation; it is told *words*."""
+    document, *more = runs(stock)[name]
+    with tempfile.TemporaryDirectory() as folder:
+        files = {"STOCK": Path(folder) / "stock.json", "COUNTS": Path(folder) / "counts.json"}
+        files["STOCK"].write_text(json.dumps(stock))
+        process = await asyncio.create_subprocess_exec(
+            *(VENV / "st", "run", document, "--url", stock["url"]),
+            *("--max-examples", str(examples), "--seed", "1", "--no-color", "--no-shrink"),
+            "--continue-on-failure",
+            *("--checks", "all", "--generation-database", "none", *more, *words),
+            *(["--exclude-checks", ",".join(_UNFIT[name])] if _UNFIT[name] else []),
+            cwd=folder,
+            env={
+                **os.environ,
+                "PYTHONPATH": str(ROOT / "tests" / "oracle"),
+                "SCHEMATHESIS_HOOKS": "hooks",
+                **{f"FACEWATCH_{name}": str(path) for name, path in files.items()},
+            },
+            stdout=PIPE,
+            stderr=STDOUT,
+        )
+        out, _ = await process.communicate()
+        counts: dict[str, dict[str, int]] = defaultdict(dict)
+        with contextlib.suppress(FileNotFoundError):
+            for operation, mode, how, number in json.loads(files["COUNTS"].read_text()):
+                counts[operation][how if mode == "positive" else f"{how} {mode}"] = number
+        return Run(process.returncode == 0, out.decode(), dict(counts))
+
+
+def runs(stock: dict[str, object]) -> dict[str, tuple[str, ...]]:
+    """What is tried: a document, who asks, and of what."""
+    operator = ("-H", f"x-auth-apikey: {stock['operator']}")
+    admin = ("-H", f"x-auth-apikey: {stock['admin']}")
+    ours = f"{stock['url']}{OURS}"
+    return {
+        "rhombus": (str(RHOMBUS), *operator),
+        "ours": (ours, *operator, "--exclude-path-regex", "^/api/v1/"),
+        "house": (ours, *admin, "--include-path-regex", "^/api/v1/"),
+    }
+
+
+async def main(examples: int, which: list[str]) -> int:
+    bad = False
+    with a_home() as home, tempfile.TemporaryDirectory() as place:
+        async with embedded_postgres(home) as dsn:
+            await migrate(dsn)
+            async with (
+                open_database(dsn) as database,
+                stocked(database, Path(place), 40 * examples + 200) as stock,
+            ):
+                for name in which:
+                    run = await tried(stock, name, examples, *PHASES)
+                    print(run.report, file=sys.stderr)
+                    for operation, share in run.shares().items():
+                        ends = run.counts[operation]
+                        print(
+                            json.dumps(
+                                {
+                                    "run": name,
+                                    "operation": operation,
+                                    "share": round(share, 2),
+                                    **ends,
+                                }
+                            )
+                        )
+                    bad = bad or not run.passed or min(run.shares().values(), default=0) < SHARE
+    return int(bad)
+
+
+if __name__ == "__main__":
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--examples", type=int, default=100)
+    parser.add_argument("which", nargs="*", default=["rhombus", "ours", "house"])
+    given = parser.parse_args()
+    sys.exit(asyncio.run(main(given.examples, given.which)))

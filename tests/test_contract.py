@@ -1,0 +1,22 @@
+"""schemathesis finds no answer that our document does not describe.
+
+A few examples an operation; `python tests/contract.py` tries a hundred.
+"""
+
+from pathlib import Path
+
+import pytest
+from contract import VENV, stocked, tried
+
+from facewatch.store.database import Database
+
+
+@pytest.mark.parametrize("name", ["ours", "house"])
+async def test_schemathesis_finds_nothing(database: Database, tmp_path: Path, name: str) -> None:
+    if not VENV.exists():
+        pytest.skip("no .venvs/contract: run tests/oracle/make_contract.sh")
+    async with stocked(database, tmp_path, 120) as stock:
+        run = await tried(stock, name, 2, "--phases", "fuzzing")
+
+    assert run.passed, run.report
+    assert len(run.counts) >= 15, run.report
