@@ -8,11 +8,12 @@ from typing import Any
 
 import numpy as np
 import pytest
+from videos import counting_pictures
 
 from facewatch.cli import facewatch
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Quality, Template
-from facewatch.errors import FacewatchError, PlotsUnavailable, UnusableLabels
+from facewatch.errors import FacewatchError, PlotsUnavailable, UnusableLabels, UnusablePhoto
 from facewatch.evaluate.identification import Attempt, det, identify
 from facewatch.evaluate.pairs import Pair, load_pairs
 from facewatch.evaluate.photos import Face
@@ -319,6 +320,18 @@ def test_a_truth_that_does_not_fit_is_said_before_the_models_are_loaded(at_home:
 
     with pytest.raises(FacewatchError, match=r"no video 'door.mp4'"):
         facewatch.main(["eval", "visits", "door.mp4", "--truth", str(truth)], standalone_mode=False)
+
+
+def test_a_folder_of_which_nobody_can_be_enrolled_is_refused(at_home: Path) -> None:
+    encode_video(at_home / "door.mp4", counting_pictures(5), fps=25)
+    truth = at_home / "truth.json"
+    truth.write_text('{"videos": [{"file": "door.mp4", "people": []}]}')
+    (at_home / "enrol").mkdir()
+    (at_home / "enrol" / "ada.jpg").write_bytes(b"no picture")
+    words = ["eval", "visits", str(at_home / "door.mp4"), "--truth", str(truth)]
+
+    with pytest.raises(UnusablePhoto, match=r"no photo in .*ada.jpg holds no"):
+        facewatch.main([*words, "--enrol", str(at_home / "enrol")], standalone_mode=False)
 
 
 def test_without_matplotlib_pictures_are_refused_in_words(

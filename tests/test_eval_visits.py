@@ -9,8 +9,9 @@ import pytest
 
 from facewatch.domain.geometry import Box
 from facewatch.errors import UnusableLabels
+from facewatch.evaluate.score import Found, Naming, Seen, Tally, Verdict, VideoScore
 from facewatch.evaluate.truth import Kind, Sight, Span, VideoTruth, load_truth, truth_of
-from facewatch.evaluate.visits import Found, Naming, Seen, Tally, Verdict, VideoScore, judge
+from facewatch.evaluate.visits import judge
 
 DEV = Path(__file__).parents[2] / "shared" / "data" / "dev"
 

@@ -16,8 +16,8 @@ from facewatch.domain.ids import CameraId, EventId, FaceId, OrgId, PersonId, new
 from facewatch.domain.people import Decision, Matchmaker
 from facewatch.errors import UnusablePhoto
 from facewatch.evaluate.photos import Face, Photos, Whose
+from facewatch.evaluate.score import Seen
 from facewatch.evaluate.truth import Sight, Span
-from facewatch.evaluate.visits import Seen
 from facewatch.flow.channel import Channel
 from facewatch.flow.metrics import Metrics
 from facewatch.gallery.exact import ExactGallery
@@ -106,6 +106,7 @@ async def open_bench(
 
     Raises:
         NotFound: *enrol* holds no photos.
+        UnusablePhoto: none of them can be used.
         ModelTrouble: a model's file is not there, is another one, or cannot be run.
     """
     photos = photos_in(enrol) if enrol else []
@@ -126,6 +127,10 @@ async def open_bench(
                 people[name] = person
                 matchmakers.append(made)
             enrolled(number, name)
+        if refused and not matchmakers:
+            raise UnusablePhoto(
+                f"no photo in {enrol} can be enrolled: {refused[0][1]}", "use better photos"
+            )
         gallery = ExactGallery(engine.dimensions)
         gallery.replace(_ORG, 1, matchmakers)
         decider = Decider(gallery, engine.calibration, engine.model_digest, rule_of(settings))

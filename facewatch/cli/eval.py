@@ -16,9 +16,10 @@ from facewatch.cli.output import Bar, counted, note, progress, say, table
 from facewatch.evaluate.identification import FPIRS, identify, refuse_unknown
 from facewatch.evaluate.pairs import load_pairs
 from facewatch.evaluate.photos import Whose
+from facewatch.evaluate.score import Cost, Tally, VideoScore
 from facewatch.evaluate.truth import Kind, VideoTruth, load_truth, truth_of
 from facewatch.evaluate.verification import FARS, verify
-from facewatch.evaluate.visits import Cost, Tally, VideoScore, judge
+from facewatch.evaluate.visits import judge
 from facewatch.people.folder import photos_in
 from facewatch.ports import Frame
 from facewatch.settings import Settings

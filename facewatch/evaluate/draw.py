@@ -5,9 +5,7 @@ from pathlib import Path
 
 from facewatch.errors import HomeUnusable, PlotsUnavailable
 from facewatch.evaluate.identification import Identification
-from facewatch.evaluate.truth import Kind, Subject
-from facewatch.evaluate.verification import FARS, Verification
-from facewatch.evaluate.visits import (
+from facewatch.evaluate.score import (
     ALLOWANCE_S,
     Found,
     JudgedEvent,
@@ -15,6 +13,8 @@ from facewatch.evaluate.visits import (
     Verdict,
     VideoScore,
 )
+from facewatch.evaluate.truth import Kind, Subject
+from facewatch.evaluate.verification import FARS, Verification
 
 try:
     from matplotlib.axes import Axes
