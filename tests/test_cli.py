@@ -196,3 +196,22 @@ def test_a_missing_libgl_is_found_though_nothing_else_can_run(shell: Shell, tmp_
     assert "facewatch doctor" in serve.stderr
     assert "Traceback" not in serve.stderr + doctor.stderr
     assert "apt-get install libgl1" in doctor.stdout
+
+
+def test_orgs_and_locations_from_the_command_line(shell: Shell) -> None:
+    (made,) = shell.lines("org", "create", "shop")
+    assert str(made["key"]).startswith("fw_")
+    assert [it["name"] for it in shell.lines("org", "list")] == ["default", "shop"]
+
+    shell.lines("location", "add", "Berlin", "--time-zone", "Europe/Berlin", "--org", "shop")
+    shell.lines("location", "add", "till", "--in", "Berlin", "--org", str(made["id"]))
+    shell.lines(
+        *("camera", "add", "counter", "rtsp://10.0.0.7/x"), "--location", "till", "--org", "shop"
+    )
+    till = shell.lines("location", "list", "--org", "shop")[-1]
+    assert (till["name"], till["in"], till["time_zone"]) == ("till", "Berlin", "Europe/Berlin")
+    assert [it["name"] for it in shell.lines("camera", "list", "--org", "shop")] == ["counter"]
+    assert "counter" not in [it["name"] for it in shell.lines("camera", "list")]
+    refused = shell.run("location", "remove", "till", "--org", "shop")
+    assert refused.returncode == 1
+    assert "cameras hang there" in refused.stderr

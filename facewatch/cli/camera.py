@@ -7,6 +7,7 @@ from datetime import UTC, datetime
 import click
 
 from facewatch.app.stores import open_stores
+from facewatch.cli.named import location_of, of_org, org_of
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import note, say, table
 from facewatch.domain.cameras import Camera, Transport
@@ -26,20 +27,37 @@ def camera() -> None:
 @click.argument("name")
 @click.argument("url")
 @click.option("--udp", is_flag=True, help="RTP over UDP, for cameras that cannot do TCP.")
+@click.option("--location", help="Name or id of a location or sub-location.")
+@of_org
 @as_json
 @command
-async def add(settings: Settings, name: str, url: str, udp: bool, as_json: bool) -> None:
+async def add(
+    settings: Settings,
+    name: str,
+    url: str,
+    udp: bool,
+    location: str | None,
+    org: str | None,
+    as_json: bool,
+) -> None:
     """Watch URL (rtsp://user:password@host/path) as NAME; a running serve begins at once."""
     async with open_stores(settings) as stores:
         address, credentials = split_credentials(url)
+        whose = await org_of(stores, org)
+        where = (
+            await location_of(stores, whose, location)
+            if location
+            else await stores.locations.get(whose, await stores.locations.first(whose))
+        )
         made = Camera(
             CameraId(new_id()),
-            stores.org,
-            stores.location,
+            whose,
+            where.outermost,
             name,
             address,
             credentials,
             Transport.UDP if udp else Transport.TCP,
+            (where.id,) if where.parent else (),
         )
         open_source(made, looks_per_s=1)
         await stores.cameras.add(made)
@@ -50,13 +68,15 @@ async def add(settings: Settings, name: str, url: str, udp: bool, as_json: bool)
 
 
 @camera.command("list")
+@of_org
 @as_json
 @command
-async def list_(settings: Settings, as_json: bool) -> None:
+async def list_(settings: Settings, org: str | None, as_json: bool) -> None:
     """Show the cameras and how they are."""
     async with open_stores(settings) as stores:
-        cameras = await stores.cameras.all(stores.org)
-        statuses = {it.camera: it for it in await stores.statuses.all(stores.org)}
+        whose = await org_of(stores, org)
+        cameras = await stores.cameras.all(whose)
+        statuses = {it.camera: it for it in await stores.statuses.all(whose)}
     rows = []
     for it in cameras:
         status = statuses.get(it.id)
@@ -100,13 +120,14 @@ def _ago(stamp: object) -> str:
 
 @camera.command()
 @click.argument("name")
+@of_org
 @as_json
 @command
-async def remove(settings: Settings, name: str, as_json: bool) -> None:
+async def remove(settings: Settings, name: str, org: str | None, as_json: bool) -> None:
     """Stop watching NAME; its events stay."""
     async with open_stores(settings) as stores:
-        found = await stores.cameras.by_name(stores.org, name)
-        await stores.cameras.remove(stores.org, found.id)
+        found = await stores.cameras.by_name(await org_of(stores, org), name)
+        await stores.cameras.remove(found.org, found.id)
     if as_json:
         say({"removed": name})
     else:

@@ -5,6 +5,7 @@ from datetime import UTC, datetime
 import click
 
 from facewatch.app.stores import open_stores
+from facewatch.cli.named import of_org, org_of
 from facewatch.cli.options import Instant, as_json, command
 from facewatch.cli.output import note, say, table
 from facewatch.domain.ids import from_ruuid, to_ruuid
@@ -28,16 +29,22 @@ def key() -> None:
     help="viewer: look; operator: enrol, name and correct too; admin: keys, settings, audit too.",
 )
 @click.option("--expires", type=Instant(), help="When it stops working; without this, never.")
+@of_org
 @as_json
 @command
 async def create(
-    settings: Settings, name: str, role: str, expires: datetime | None, as_json: bool
+    settings: Settings,
+    name: str,
+    role: str,
+    expires: datetime | None,
+    org: str | None,
+    as_json: bool,
 ) -> None:
     """Make a key called NAME; its secret is shown this once."""
     if expires and expires <= datetime.now(UTC):
         raise InvalidRequest(f"{expires.isoformat()} is over", "give --expires a time to come")
     async with open_stores(settings) as stores:
-        made, secret = await stores.keys.create(stores.org, name, role, expires)
+        made, secret = await stores.keys.create(await org_of(stores, org), name, role, expires)
     if as_json:
         until = expires and expires.isoformat(timespec="seconds")
         row = {"id": to_ruuid(made.id), "name": name, "role": role, "expires": until}
@@ -48,12 +55,13 @@ async def create(
 
 
 @key.command("list")
+@of_org
 @as_json
 @command
-async def list_(settings: Settings, as_json: bool) -> None:
+async def list_(settings: Settings, org: str | None, as_json: bool) -> None:
     """Show the keys, never their secrets."""
     async with open_stores(settings) as stores:
-        keys = await stores.keys.all(stores.org)
+        keys = await stores.keys.all(await org_of(stores, org))
     rows = [
         {
             "id": to_ruuid(it.id),
@@ -86,16 +94,17 @@ def _state(key: ApiKey) -> str:
 
 @key.command()
 @click.argument("key_id")
+@of_org
 @as_json
 @command
-async def revoke(settings: Settings, key_id: str, as_json: bool) -> None:
+async def revoke(settings: Settings, key_id: str, org: str | None, as_json: bool) -> None:
     """Revoke the key with this id (see `key list`), at once."""
     try:
         wanted = from_ruuid(key_id)
     except ValueError as error:
         raise InvalidRequest(f"{key_id}: {error}", "take an id from `facewatch key list`") from None
     async with open_stores(settings) as stores:
-        await stores.keys.revoke(stores.org, wanted)
+        await stores.keys.revoke(await org_of(stores, org), wanted)
     if as_json:
         say({"revoked": key_id})
     else:
