@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import pytest
@@ -22,7 +23,7 @@ from facewatch.flow.metrics import Metrics
 from facewatch.ports import ApiKey
 from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.cameras import PostgresCameras
-from facewatch.store.database import Database
+from facewatch.store.database import Database, connected, statements
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.people import PostgresPeople
@@ -264,3 +265,39 @@ async def test_while_the_database_is_down_entries_wait_up_to_a_bound(
 
     assert statuses == [200, 200, 200, 503, 200]
     assert len(log.taken) == 4  # a clean stop has written the last one
+
+
+@pytest.mark.parametrize(
+    ("statement", "given", "index"),
+    [
+        ("audit_page", {}, "audit_entry_pkey"),
+        ("audit_page_of_action", {"action": "FACE_EVENT_DELETED"}, "audit_entry_action"),
+        ("audit_page_of_key", {"key": UUID(int=7), "action": None}, "audit_entry_key"),
+        (
+            "audit_page_of_subject",
+            {"subject": UUID(int=7), "key": None, "action": None},
+            "audit_subject_pkey",
+        ),
+    ],
+)
+async def test_each_way_of_reading_has_its_index(
+    dsn: str, statement: str, given: dict[str, Any], index: str
+) -> None:
+    known = statements()[statement]
+    values = {"org": ORG, "since": UUID(int=0), "before": UUID(int=1 << 127), "limit": 100, **given}
+    async with connected(dsn) as connection:
+        await connection.execute(
+            "INSERT INTO audit_entry SELECT $1, gen_random_uuid(), now(), gen_random_uuid(), 'key',"
+            " 'FACE_EVENT_VIEWED', ARRAY[gen_random_uuid()], 'done', '', '', ''"
+            " FROM generate_series(1, 5000)",
+            ORG,
+        )
+        await connection.execute(
+            "INSERT INTO audit_subject SELECT org, subjects[1], id FROM audit_entry"
+        )
+        await connection.execute("ANALYZE audit_entry, audit_subject")
+        rows = await connection.fetch(f"EXPLAIN {known.sql}", *known.arguments(values))
+
+    plan = "\n".join(row[0] for row in rows)
+    assert index in plan
+    assert "Sort" not in plan
