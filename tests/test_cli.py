@@ -60,7 +60,19 @@ def test_a_key_is_shown_once_and_listed_without_its_secret(shell: Shell) -> None
     assert json.loads(listed.stdout.splitlines()[0])["name"] == "integration"
 
     assert shell.run("key", "revoke", str(made["id"])).returncode == 0
-    assert json.loads(shell.run("key", "list", "--json").stdout)["revoked"]
+    (revoked,) = [it for it in shell.lines("key", "list") if it["id"] == made["id"]]
+    assert revoked["revoked"]
+    assert revoked["state"] == "revoked"
+
+
+def test_a_key_may_expire_and_the_audit_log_is_listed(shell: Shell) -> None:
+    (made,) = shell.lines("key", "create", "guest", "--expires", "2999-01-01")
+    (listed,) = [it for it in shell.lines("key", "list") if it["id"] == made["id"]]
+
+    assert (listed["state"], listed["role"]) == ("works", "operator")
+    assert made["expires"] == listed["expires"] == "2999-01-01T00:00:00+00:00"
+    assert shell.lines("audit", "list", "--action", "FACE_EVENT_DELETED") == []
+    assert shell.run("key", "revoke", str(made["id"])).returncode == 0
 
 
 def test_a_cameras_password_is_never_shown(shell: Shell) -> None:
@@ -86,6 +98,8 @@ def test_a_cameras_password_is_never_shown(shell: Shell) -> None:
         (("person", "enrol", "/nowhere"), {}, "/nowhere"),
         (("person", "forget", "Nobody"), {}, "Nobody"),
         (("key", "revoke", "x"), {}, "key list"),
+        (("key", "create", "x", "--expires", "2020-01-01"), {}, "to come"),
+        (("audit", "list", "--subject", "x"), {}, "take an id"),
         (("models", "verify"), {"FACEWATCH_MODELS_DIRECTORY": "/nowhere"}, "models fetch"),
         (("replay", "/dev/null", "--camera", "x"), {}, "/dev/null"),
         (("migrate",), {"FACEWATCH_HOME": "/proc/nowhere"}, "/proc/nowhere"),

@@ -14,6 +14,7 @@ from facewatch.api import docs, house, media, ops, rhombus, trace
 from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Family, Route, may
 from facewatch.api.trace import log
+from facewatch.domain.audit import Action
 from facewatch.domain.ids import KeyId, to_ruuid
 from facewatch.flow.metrics import Metrics
 from facewatch.ports import ApiKey
@@ -96,12 +97,14 @@ def _opened(family: Family, route: Route) -> _Handler:
         key = await _caller(deps, family.credential(request), request.remote)
         request[_KEY] = key.id
         deps.limits.admit(key.org)
-        if route.action is None:
-            _permit(key, route, request)
+        refusal = _refusal(key, route, request)
+        action = route.action or (Action.ACCESS_REFUSED if refusal else None)
+        if action is None:
             return await route.answer(deps, key, request)
         await deps.audit.room()
-        with deps.audit.noting(route.action, key, request):
-            _permit(key, route, request)
+        with deps.audit.noting(action, key, request):
+            if refusal:
+                raise refusal
             return await route.answer(deps, key, request)
 
     return handler
@@ -124,16 +127,14 @@ async def _caller(deps: Deps, secret: str, remote: str | None) -> ApiKey:
     raise errors.Forbidden("the API key is unknown, expired or revoked")
 
 
-def _permit(key: ApiKey, route: Route, request: web.Request) -> None:
-    """
-    Raises:
-        Forbidden: *key* may not do this, or not in the name of that org.
-    """
+def _refusal(key: ApiKey, route: Route, request: web.Request) -> errors.Forbidden | None:
+    """Why *key* may not do this, or not in the name of that org; None if it may."""
     if not may(key, route.needs):
-        raise errors.Forbidden(f"a key of role {key.role} may not do this")
+        return errors.Forbidden(f"a key of role {key.role} may not do this")
     org = request.headers.get("x-auth-org")
     if org is not None and org != to_ruuid(key.org):
-        raise errors.Forbidden("x-auth-org names another org than the key's")
+        return errors.Forbidden("x-auth-org names another org than the key's")
+    return None
 
 
 def _answered(families: Sequence[Family]) -> Callable[..., Awaitable[web.StreamResponse]]:

@@ -55,6 +55,8 @@ class Action(StrEnum):
     API_KEY_CREATED = "API_KEY_CREATED"
     API_KEY_REVOKED = "API_KEY_REVOKED"
     AUDIT_VIEWED = "AUDIT_VIEWED"
+    ACCESS_REFUSED = "ACCESS_REFUSED"
+    """A key was not let in where what it asked for has no action of its own."""
 
 
 class Outcome(StrEnum):
