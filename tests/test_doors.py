@@ -10,7 +10,7 @@ import aiohttp
 from factories import ORG, some_deps
 
 from facewatch.api.deps import Deps
-from facewatch.api.family import Family, Role, Route
+from facewatch.api.family import Family, Files, Role, Route
 from facewatch.api.limit import Limits
 from facewatch.api.server import FAMILIES, application, serving
 from facewatch.domain.audit import Action, AuditFilter, Outcome
@@ -124,7 +124,7 @@ async def test_a_body_that_is_none_is_a_400(database: Database, tmp_path: Path) 
     asked = 0
     async with service(deps) as client:
         for family, route in DOORS:
-            if route.takes is None:
+            if route.takes in (None, Files):
                 continue
             status, body, response = await knock(client, route, secret, headers=json, data=b"{")
             assert status == 400, route.path
