@@ -13,8 +13,15 @@ from numpy.typing import NDArray
 from facewatch.domain.audit import AuditEntry, AuditFilter, AuditId
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.cameras import Camera, CameraStatus, Location
-from facewatch.domain.events import EventFilter, EventRecord, FaceEvent, TimeSource
-from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen
+from facewatch.domain.events import (
+    EventFilter,
+    EventRecord,
+    FaceEvent,
+    Likeness,
+    SimilarEvent,
+    TimeSource,
+)
+from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen, Template
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, LocationId, OrgId, PersonId
 from facewatch.domain.people import (
@@ -333,6 +340,40 @@ class FaceEvents(Protocol):
 
         Raises:
             NotFound: *org* has none with this id.
+        """
+        ...
+
+
+class SimilarEvents(Protocol):
+    """Visits by how they look: every template of every visit there is."""
+
+    async def template_of(self, org: OrgId, event: EventId, model: str) -> Template | None:
+        """Of the best shot; None where there is none of *model* (any more).
+
+        Raises:
+            NotFound: *org* has no such event.
+        """
+        ...
+
+    async def template_enrolled(self, org: OrgId, face: FaceId, model: str) -> Template | None:
+        """Of a matchmaker; None where there is none of *model*.
+
+        Raises:
+            NotFound: nobody of *org* who has a name has this matchmaker.
+        """
+        ...
+
+    async def find(
+        self,
+        org: OrgId,
+        like: Likeness,
+        wanted: EventFilter,
+        limit: int,
+        before: EventId | None = None,
+    ) -> list[SimilarEvent]:
+        """Every visit that is alike and *wanted*, newest first, from just after *before*.
+
+        Fewer than *limit* only at the end.
         """
         ...
 

@@ -28,6 +28,7 @@ from facewatch.domain.ids import (
 from facewatch.domain.people import Candidate, Decision
 from facewatch.flow.metrics import Metrics
 from facewatch.people.inbox import Inbox
+from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.ports import Enrolment, PhotoKeys
@@ -43,6 +44,7 @@ from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
 from facewatch.store.register import PostgresRegister
 from facewatch.store.secrets import Vault
+from facewatch.store.similar import PostgresSimilarEvents
 from facewatch.store.uploads import PostgresUploads
 from facewatch.vision.pictures import decode, header
 from facewatch.vision.registry import card
@@ -64,6 +66,14 @@ def a_camera(**given: Any) -> Camera:
 def a_template(seed: int = 0, dimensions: int = 128) -> Template:
     drawn = np.random.default_rng(seed).standard_normal(dimensions).astype(np.float32)
     return drawn / np.float32(np.linalg.norm(drawn))
+
+
+def turned(template: Template, cosine: float, seed: int = 99) -> Template:
+    """A template whose cosine with *template* is *cosine*."""
+    other = a_template(1_000 + seed, len(template)).astype(np.float64)
+    other -= template * (other @ template)
+    other /= np.linalg.norm(other)
+    return (cosine * template + np.sqrt(1 - cosine**2) * other).astype(np.float32)
 
 
 def a_decision(person: PersonId | None = None, **given: Any) -> Decision:
@@ -149,7 +159,7 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
     """What the API stands on: *database*, and pictures in *place*."""
     people, blobs = PostgresPeople(database), LocalBlobs(place / "blobs")
     deps = Deps(
-        events=PostgresFaceEvents(database),
+        events=(events := PostgresFaceEvents(database)),
         people=people,
         orgs=PostgresOrgs(database),
         register=(register := PostgresRegister(database)),
@@ -159,6 +169,9 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         look=looking(Settings()),
         settings=Settings().shown(),
         copier=Copier(people, blobs, "sface", decode),
+        lookalikes=Lookalikes(
+            PostgresSimilarEvents(database, events), "sface", 128, card("sface").calibration
+        ),
         suggester=Suggester(people, register, "sface", card("sface").calibration),
         threshold=0.7,
         blobs=blobs,

@@ -14,6 +14,7 @@ from facewatch.domain.settings import Setting
 from facewatch.flow.metrics import Metrics
 from facewatch.people.inbox import Inbox
 from facewatch.people.look import Looker
+from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.ports import (
@@ -45,6 +46,7 @@ class Deps:
         look: Watches a camera for a moment; raises CameraTrouble, or Busy while others look.
         settings: Those in force, for an admin to see.
         copier: Makes matchmakers of sightings.
+        lookalikes: Compares what was seen with one face.
         suggester: Compares the enrolled with each other.
         threshold: The confidence that an org has which has not settled its own.
         readiness: By the part's name, as `/readyz` shows it.
@@ -65,6 +67,7 @@ class Deps:
     look: Callable[[Camera], Awaitable[Look]]
     settings: Sequence[Setting]
     copier: Copier
+    lookalikes: Lookalikes
     suggester: Suggester
     threshold: float
     blobs: Blobs

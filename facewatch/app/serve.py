@@ -35,6 +35,7 @@ from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.people.gallery import org_of_ring
 from facewatch.people.inbox import Inbox
+from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
@@ -190,6 +191,12 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
         look=looking(settings),
         settings=settings.shown(),
         copier=Copier(stores.people, stores.blobs, recognition.engine.model, decode),
+        lookalikes=Lookalikes(
+            stores.similar,
+            recognition.engine.model,
+            recognition.engine.dimensions,
+            recognition.engine.calibration,
+        ),
         suggester=Suggester(
             *(stores.people, stores.register),
             *(recognition.engine.model, recognition.engine.calibration),

@@ -17,6 +17,7 @@ from facewatch.ports import (
     Orgs,
     People,
     Register,
+    SimilarEvents,
     Uploads,
 )
 from facewatch.settings import Settings
@@ -33,6 +34,7 @@ from facewatch.store.people import PostgresPeople
 from facewatch.store.register import PostgresRegister
 from facewatch.store.remembered import RememberedKeys
 from facewatch.store.secrets import Vault
+from facewatch.store.similar import PostgresSimilarEvents
 from facewatch.store.uploads import PostgresUploads
 
 
@@ -43,6 +45,7 @@ class Stores:
     database: Database
     blobs: Blobs
     events: PostgresFaceEvents
+    similar: SimilarEvents
     cameras: Cameras
     statuses: CameraStatuses
     locations: Locations
@@ -77,7 +80,8 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             blobs=open_blobs(
                 objects.url or str(home / "objects"), objects.endpoint, objects.region
             ),
-            events=PostgresFaceEvents(database),
+            events=(events := PostgresFaceEvents(database)),
+            similar=PostgresSimilarEvents(database, events),
             cameras=PostgresCameras(database, Vault(home)),
             statuses=PostgresCameraStatuses(database),
             locations=PostgresLocations(database),

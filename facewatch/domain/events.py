@@ -146,6 +146,37 @@ class FaceEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class SimilarEvent:
+    """A visit whose face is like another.
+
+    Attributes:
+        similarity: Cosine of the two templates, -1 to 1.
+    """
+
+    event: FaceEvent
+    similarity: float
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Likeness:
+    """Which faces count as alike.
+
+    Attributes:
+        template: The face that is looked for, of unit length.
+        model: Name of the embedder that made it: templates of others are not compared with it.
+        least: Cosine, -1 to 1.
+        least_quality: Of a visit's best shot, 0..1; None takes any.
+        but: The visit that the face was taken from, which is not among the answers.
+    """
+
+    template: Template
+    model: str
+    least: float
+    least_quality: float | None = None
+    but: EventId | None = None
+
+
+@dataclass(frozen=True, slots=True)
 class EventFilter:
     """Which visits are wanted: those that every field lets through; None lets all through.
 

@@ -28,7 +28,7 @@ _TRIES = 3
 _PAIRS = 250
 """So many pairs of person and camera are looked up one by one, in each month."""
 _WHERE = {"cameras": "at_cameras", "locations": "in_locations"}
-_LAST = UUID(int=2**128 - 1)
+LAST = UUID(int=2**128 - 1)
 _FAR = first_id(datetime(9999, 12, 1, tzinfo=UTC))
 """The calendar ends with this month."""
 
@@ -101,18 +101,18 @@ class PostgresFaceEvents:
             )
         else:
             ids = await self._database.fetch("face_event_page", org=org, before=before, limit=limit)
-        return await self._read(org, ids)
+        return await self.read(org, ids)
 
     async def find(
         self, org: OrgId, wanted: EventFilter, limit: int, before: EventId | None = None
     ) -> list[FaceEvent]:
         """Newest visit first, from just after *before*; fewer than *limit* only at the end."""
-        statement, values = await self._search(org, wanted, before or _LAST)
+        statement, values = await self._search(org, wanted, before or LAST)
         found: list[FaceEvent] = []
         while missing := limit - len(found):
             ids = await self._database.fetch(statement, **values, limit=missing)
             # One that is deleted between the two statements leaves a gap, which is filled.
-            found += await self._read(org, ids)
+            found += await self.read(org, ids)
             if len(ids) < missing:
                 break
             values["before"] = ids[-1]["id"]
@@ -173,30 +173,37 @@ class PostgresFaceEvents:
                         f"events cannot be written: {error}", "they are tried again"
                     ) from error
 
-    async def _read(self, org: OrgId, ids: Sequence[Row]) -> list[FaceEvent]:
+    async def read(self, org: OrgId, ids: Sequence[Row]) -> list[FaceEvent]:
+        """Those of the rows' ids that are still there, newest visit first."""
         rows = await self._database.fetch("face_events", org=org, ids=[row["id"] for row in ids])
         return [_event(row) for row in rows]
 
     async def _search(
-        self, org: OrgId, wanted: EventFilter, before: UUID = _LAST
+        self, org: OrgId, wanted: EventFilter, before: UUID = LAST
     ) -> tuple[str, dict[str, Any]]:
         """The statement whose index leads to what is *wanted*, and its values but the limit."""
+        values = await self.conditions(org, wanted, before)
+        return _leading(values), values
+
+    async def conditions(
+        self, org: OrgId, wanted: EventFilter, before: UUID = LAST
+    ) -> dict[str, Any]:
+        """*wanted* as the statements that list events take it, names and labels resolved."""
         people = await self._people(org, wanted)
         since = first_id(wanted.since) if wanted.since else UUID(int=0)
         before = min(_after(wanted.until), before) if wanted.until else before
-        values = {
+        return {
             "org": org,
             "since": since,
             "before": before,
             "months_from": first_id(_month(since)),
-            "months_to": first_id(_month_after(before)) if before < _FAR else _LAST,
+            "months_to": first_id(_month_after(before)) if before < _FAR else LAST,
             "cameras": _listed(wanted.cameras),
             "locations": _listed(wanted.locations),
             "people": people,
             "has_template": wanted.has_template,
             "has_name": wanted.has_name,
         }
-        return _leading(values), values
 
     async def _people(self, org: OrgId, wanted: EventFilter) -> list[UUID] | None:
         """Whom the names, labels and ids mean today; None where anybody will do."""
@@ -370,6 +377,11 @@ def _leading(values: dict[str, Any]) -> str:
     if values["has_template"] is False:
         return "face_events_found_unembedded"
     return "face_events_found_named" if values["has_name"] else "face_events_found"
+
+
+def received(sent: bytes) -> Template:
+    """From pgvector's binary form: two int16, then big-endian floats."""
+    return np.frombuffer(sent, ">f4", offset=4).astype(np.float32)
 
 
 def _after(moment: datetime) -> UUID:

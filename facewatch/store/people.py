@@ -13,7 +13,7 @@ from facewatch.ports import Enrolment, PersonChanges, PhotoKeys
 from facewatch.store.database import Database, Row, Work
 from facewatch.store.enrolments import GALLERY as GALLERY
 from facewatch.store.enrolments import model_id, next_revision, put_matchmakers
-from facewatch.store.events import CHANGES
+from facewatch.store.events import CHANGES, received
 
 
 class PostgresPeople:
@@ -155,7 +155,7 @@ class PostgresPeople:
         )
         found: dict[PersonId, list[Template]] = {}
         for row in rows:
-            found.setdefault(PersonId(row["person"]), []).append(_template(row["embedding"]))
+            found.setdefault(PersonId(row["person"]), []).append(received(row["embedding"]))
         return found
 
     async def of_names(self, org: OrgId, names: Sequence[str]) -> dict[str, PersonId]:
@@ -262,7 +262,7 @@ class PostgresPeople:
         rows = await self._database.fetch("gallery", org=org, model=model)
         return revision["revision"], [
             Matchmaker(
-                FaceId(row["face"]), PersonId(row["person"]), org, _template(row["embedding"])
+                FaceId(row["face"]), PersonId(row["person"]), org, received(row["embedding"])
             )
             for row in rows
         ]
@@ -274,7 +274,7 @@ class PostgresPeople:
         rows = await self._database.fetch(
             "face_events_confirmed", org=org, model=model, limit=limit
         )
-        return [(PersonId(row["person"]), _template(row["embedding"])) for row in rows]
+        return [(PersonId(row["person"]), received(row["embedding"])) for row in rows]
 
 
 async def lock(work: Work, org: OrgId, person: PersonId) -> PersonId:
@@ -371,10 +371,5 @@ def _sighting(row: Row) -> Sighting:
         quality=Quality(*row["quality"]),
         thumbnail_key=row["thumbnail_key"],
         crop_key=row["crop_key"],
-        template=None if row["embedding"] is None else _template(row["embedding"]),
+        template=None if row["embedding"] is None else received(row["embedding"]),
     )
-
-
-def _template(sent: bytes) -> Template:
-    """From pgvector's binary form: two int16, then big-endian floats."""
-    return np.frombuffer(sent, ">f4", offset=4).astype(np.float32)

@@ -129,11 +129,18 @@ UPDATE face f
    AND (f.person, f.assigned_by) IS DISTINCT FROM (e.person, e.assigned_by);
 
 -- name: templates_put
-INSERT INTO template (face, model, org, embedding)
-SELECT t.face, t.model, t.org, t.embedding::vector
-  FROM unnest(:faces::uuid[], :models::smallint[], :orgs::uuid[], :embeddings::text[])
-       AS t (face, model, org, embedding)
-  JOIN face f ON f.id = t.face
+WITH put AS (
+    INSERT INTO template (face, model, org, embedding)
+    SELECT t.face, t.model, t.org, t.embedding::vector
+      FROM unnest(:faces::uuid[], :models::smallint[], :orgs::uuid[], :embeddings::text[])
+           AS t (face, model, org, embedding)
+      JOIN face f ON f.id = t.face
+        ON CONFLICT (face, model) DO UPDATE SET embedding = EXCLUDED.embedding
+    RETURNING face, model, org, embedding)
+INSERT INTO visit_template (face, model, org, event, embedding)
+SELECT p.face, p.model, p.org, f.event, p.embedding::halfvec
+  FROM put p
+  JOIN face f ON f.id = p.face AND f.event IS NOT NULL
     ON CONFLICT (face, model) DO UPDATE SET embedding = EXCLUDED.embedding;
 
 -- name: face_events
