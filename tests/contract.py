@@ -14,6 +14,7 @@ import tempfile
 from asyncio.subprocess import PIPE, STDOUT
 from collections import defaultdict
 from collections.abc import AsyncIterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -26,6 +27,7 @@ from homes import a_home
 from facewatch.api.server import application, serving
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import to_ruuid
+from facewatch.people.look import Looker
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database, open_database
 from facewatch.store.embedded import embedded_postgres
@@ -34,13 +36,14 @@ from facewatch.store.keys import PostgresKeys
 from facewatch.store.migrate import migrate
 from facewatch.store.people import PostgresPeople
 from facewatch.store.secrets import Vault
-from facewatch.vision.pictures import JpegPngEncoder
+from facewatch.vision.engine import open_engine
+from facewatch.vision.pictures import JpegPngEncoder, decode, header
 
 ROOT = Path(__file__).parents[1]
 VENV = ROOT / ".venvs" / "contract" / "bin"
 RHOMBUS = ROOT.parent / "shared" / "spec" / "rhombus-openapi.json"
+MODELS, PHOTOS = ROOT / ".home" / "models", ROOT / ".home" / "test-photos"
 OURS = "/api/openapi/public.json"
-PHASES = ("--phases", "examples,coverage,fuzzing")
 SHARE = 0.3
 """Of every operation's answers, so many at least are a 200 without error."""
 
@@ -87,7 +90,9 @@ class Run:
 
 
 @asynccontextmanager
-async def stocked(database: Database, place: Path, events: int) -> AsyncIterator[dict[str, object]]:
+async def stocked(
+    database: Database, place: Path, models: Path, photos: Path, events: int
+) -> AsyncIterator[dict[str, object]]:
     """A running service with many visits; what `hooks.py` wants to know of it."""
     deps = replace(some_deps(database, place), clock=lambda: datetime.now(UTC))
     camera = a_camera(url="rtsp://door/1")
@@ -109,19 +114,24 @@ async def stocked(database: Database, place: Path, events: int) -> AsyncIterator
         await PostgresFaceEvents(database).add(part)
     keys = PostgresKeys(database)
     operator, admin = [await keys.create(ORG, role, role) for role in ("operator", "admin")]
-    async with serving(application(deps), "127.0.0.1", 0) as url:
-        yield {
-            "url": url,
-            "operator": operator[1],
-            "admin": admin[1],
-            "our_keys": [to_ruuid(key.id) for key, _ in (operator, admin)],
-            "events": [to_ruuid(it.id) for it in records],
-            "pictures": [records[0].frame_key, records[0].thumbnail_key],
-            "owner": to_ruuid(ann.id),
-            "org": to_ruuid(ORG),
-            "camera": to_ruuid(camera.id),
-            "location": to_ruuid(LOCATION),
-        }
+    engine = open_engine(models)
+    with ThreadPoolExecutor(1) as eye, ThreadPoolExecutor(1) as hand:
+        looker = Looker(engine, JpegPngEncoder(), header, decode, eye, hand)
+        app = application(replace(deps, looker=looker))
+        async with serving(app, "127.0.0.1", 0) as url:
+            yield {
+                "url": url,
+                "operator": operator[1],
+                "admin": admin[1],
+                "our_keys": [to_ruuid(key.id) for key, _ in (operator, admin)],
+                "events": [to_ruuid(it.id) for it in records],
+                "pictures": [records[0].frame_key, records[0].thumbnail_key],
+                "photo": str(photos / "astronaut.png"),
+                "owner": to_ruuid(ann.id),
+                "org": to_ruuid(ORG),
+                "camera": to_ruuid(camera.id),
+                "location": to_ruuid(LOCATION),
+            }
 
 
 async def tried(stock: dict[str, object], name: str, examples: int, *words: str) -> Run:
@@ -166,17 +176,17 @@ def runs(stock: dict[str, object]) -> dict[str, tuple[str, ...]]:
     }
 
 
-async def main(examples: int, which: list[str]) -> int:
+async def main(examples: int, phases: str, which: list[str]) -> int:
     bad = False
     with a_home() as home, tempfile.TemporaryDirectory() as place:
         async with embedded_postgres(home) as dsn:
             await migrate(dsn)
             async with (
                 open_database(dsn) as database,
-                stocked(database, Path(place), 40 * examples + 200) as stock,
+                stocked(database, Path(place), MODELS, PHOTOS, 60 * examples + 200) as stock,
             ):
                 for name in which:
-                    run = await tried(stock, name, examples, *PHASES)
+                    run = await tried(stock, name, examples, "--phases", phases)
                     print(run.report, file=sys.stderr)
                     for operation, share in run.shares().items():
                         ends = run.counts[operation]
@@ -197,6 +207,7 @@ async def main(examples: int, which: list[str]) -> int:
 if __name__ == "__main__":
     parser = argparse.ArgumentParser()
     parser.add_argument("--examples", type=int, default=100)
+    parser.add_argument("--phases", default="examples,coverage,fuzzing")
     parser.add_argument("which", nargs="*", default=["rhombus", "ours", "house"])
     given = parser.parse_args()
-    sys.exit(asyncio.run(main(given.examples, given.which)))
+    sys.exit(asyncio.run(main(given.examples, given.phases, given.which)))

@@ -12,10 +12,12 @@ from facewatch.store.database import Database
 
 
 @pytest.mark.parametrize("name", ["ours", "house"])
-async def test_schemathesis_finds_nothing(database: Database, tmp_path: Path, name: str) -> None:
+async def test_schemathesis_finds_nothing(
+    database: Database, models: Path, photos: Path, tmp_path: Path, name: str
+) -> None:
     if not VENV.exists():
         pytest.skip("no .venvs/contract: run tests/oracle/make_contract.sh")
-    async with stocked(database, tmp_path, 120) as stock:
+    async with stocked(database, tmp_path, models, photos, 200) as stock:
         run = await tried(stock, name, 2, "--phases", "fuzzing")
 
     assert run.passed, run.report

@@ -142,8 +142,6 @@ OPERATIONS = (
 
 @pytest.mark.parametrize("path", OPERATIONS)
 def test_what_fits_rhombus_document_fits_ours(path: str) -> None:
-    if path not in document()["paths"]:
-        pytest.skip("this operation is not there yet")
     theirs, ours = contract()["paths"][path]["post"], document()["paths"][path]["post"]
 
     assert [ours[it] for it in ("operationId", "tags")] == [

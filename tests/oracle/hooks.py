@@ -21,6 +21,8 @@ REAL = 0.85
 
 NOBODY, ZONE = "rtsp://127.0.0.1:9/nobody", "Europe/Berlin"
 
+PHOTO = Path(STOCK["photo"]).read_bytes()
+
 draw = random.Random(7)
 counts: Counter[tuple[str, str, str]] = Counter()
 made = 0
@@ -66,6 +68,18 @@ def new_thing(kind: str, **more: object) -> str:
     return found
 
 
+def new_upload() -> str:
+    """A transaction with one photo."""
+    answer = requests.post(
+        f"{URL}/api/faceRecognition/matchmaker/uploadFaceMatchmakers",
+        params={"createPersonIfNotFound": "true"},
+        headers=ADMIN,
+        files=[("file", (f"{new_name()}.png", PHOTO, "image/png"))],
+    )
+    transaction: str = answer.json()["transactionId"]
+    return transaction
+
+
 def same(kind: str) -> Any:
     return lambda: draw.choice(STOCK[kind])
 
@@ -95,24 +109,25 @@ FIELDS = {
 
 def renaming() -> dict[str, Any]:
     setters = {"setName": True}
-    return {"uuid": same("people")(), "name": new_name(), "updatedSetMethodMap": setters}
+    return {"uuid": new_person(), "name": new_name(), "updatedSetMethodMap": setters}
 
 
 NEEDED = {
-    "getFaceEvent": {"eventUuid": same("lasting")},
-    "updateFaceEvent": {"eventUuid": same("lasting")},
+    "getFaceEvent": {"eventUuid": new_event},
+    "updateFaceEvent": {"eventUuid": new_event, "personUuid": new_person},
     "deleteFaceEvent": {"eventUuid": new_event},
     "createFaceMatchmakerFromSighting": {"faceEventUuid": new_event, "personUuid": new_person},
-    "getFaceMatchmaker": {"faceId": same("faces")},
+    "getFaceMatchmaker": {"faceId": new_face},
     "deleteFaceMatchmaker": {"faceId": new_face},
-    "findFaceMatchmakersByPerson": {"personUuid": same("people")},
+    "findFaceMatchmakersByPerson": {"personUuid": new_person},
     "createPerson": {"name": new_name},
-    "getPerson": {"personUuid": same("people")},
+    "getPerson": {"personUuid": new_person},
     "updatePerson": {"personSelectiveUpdate": renaming},
     "deletePerson": {"personUuid": new_person},
-    "addPersonLabel": {"personUuid": same("people"), "label": FIELDS["label"]},
-    "removePersonLabel": {"personUuid": same("people"), "label": FIELDS["label"]},
+    "addPersonLabel": {"personUuid": new_person, "label": FIELDS["label"]},
+    "removePersonLabel": {"personUuid": new_person, "label": FIELDS["label"]},
     "getPicture": {"s3ObjectKey": same("pictures")},
+    "findFaceUploadMetadataByTransaction": {"transactionId": new_upload},
     "v1_merge_people": {"person": new_person, "others": lambda: [new_person()], "name": new_name},
     "v1_split_person": {
         "person": lambda: STOCK["owner"],
@@ -179,6 +194,10 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
             case.path_parameters[name] = found.pop(name)
     if case.operation.method.upper() in ("GET", "DELETE"):
         case.query = {**(case.query or {}), **found}
+    elif "multipart/form-data" in str(case.operation.definition.raw.get("requestBody")):
+        if case.query and "transaction" in case.query:
+            case.query = {"transaction": new_name(), "createPersonIfNotFound": "true"}
+        kwargs["files"] = [("file", (f"{new_name()}.png", PHOTO, "image/png"))]
     elif isinstance(case.body, dict):
         unwanted = UNWANTED.get(case.operation.definition.raw["operationId"], set())
         kept = {name: it for name, it in real(case.body).items() if name not in unwanted}
