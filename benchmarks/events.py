@@ -4,7 +4,8 @@ Two databases of one embedded Postgres are drawn by `a_year.py`: a year of 10,00
 year of as many as are asked for. Each question below is asked at its first page and 900 pages
 deep (at the last page where it has fewer), pages of 10: through the store, and some through two
 `facewatch serve` over a socket. Rounds of both databases take turns, so that what else the
-machine does falls on both; of a round's calls the p95 is taken, of the rounds the median.
+machine does falls on both; of a round's calls the p95 is taken, of the rounds the median. Asked
+once more, the store's calls are measured in CPU time, which a busy machine does not stretch.
 
     .venv/bin/python benchmarks/events.py [--events 10000000] [--rounds N] [--calls N]
 
@@ -59,6 +60,8 @@ _OVER_A_SOCKET = ("a week", "common name", "camera", "location", "has a name")
 
 Ask = Callable[[int], Awaitable[object]]
 """Asks the nth variant of a question."""
+Clock = Callable[[], float]
+"""Seconds since whenever."""
 
 
 @dataclass(frozen=True)
@@ -76,12 +79,14 @@ class Base:
 
     Attributes:
         events: How many it holds.
+        backend: The process in Postgres that the one connection of *database* has.
         deep: By question and variant, the last event before its deep page, and the page's number.
     """
 
     events: int
     dsn: str
     database: Database
+    backend: int
     orgs: dict[int, OrgId]
     ids: list[UUID]
     deep: dict[tuple[str, int], tuple[EventId | None, int]] = field(default_factory=dict)
@@ -305,36 +310,42 @@ def one_through_api(client: Client) -> Ask:
 
 @dataclass(frozen=True)
 class Timing:
-    """Milliseconds: medians over the rounds."""
+    """Milliseconds: of each round's calls the share, of the rounds the median."""
 
     p50: float
     p95: float
 
+    @classmethod
+    def of(cls, rounds: Sequence[Sequence[float]]) -> "Timing":
+        shares = (
+            statistics.median(1e3 * sorted(each)[int(share * len(each))] for each in rounds)
+            for share in (0.5, 0.95)
+        )
+        return cls(*(round(share, 3) for share in shares))
 
-async def compared(few: Ask, many: Ask, rounds: int, calls: int) -> tuple[Timing, Timing]:
-    """Rounds of both in turns, each warmed up."""
+
+def spent_on(base: Base) -> Clock:
+    """CPU seconds of this process and of the connection's in Postgres: others do not add to it."""
+    of_postgres = Path(f"/proc/{base.backend}/schedstat")
+    return lambda: time.process_time() + int(of_postgres.read_text().split()[0]) / 1e9
+
+
+async def compared(
+    few: Ask, many: Ask, args: argparse.Namespace, clocks: tuple[Clock, Clock]
+) -> tuple[Timing, Timing]:
+    """Rounds of both in turns, each warmed up, by the clock of each."""
     took: tuple[list[list[float]], list[list[float]]] = ([], [])
     counts = itertools.count(), itertools.count()
-    for _ in range(rounds):
-        for ask, all_rounds, count in zip((few, many), took, counts, strict=True):
-            one_round = []
+    for _ in range(args.rounds):
+        for ask, clock, rounds, count in zip((few, many), clocks, took, counts, strict=True):
             for _ in range(2 * _VARIANTS):
                 await ask(next(count))
-            for _ in range(calls):
-                began = time.perf_counter()
+            rounds.append([])
+            for _ in range(args.calls):
+                began = clock()
                 await ask(next(count))
-                one_round.append(1e3 * (time.perf_counter() - began))
-            all_rounds.append(sorted(one_round))
-    few_took, many_took = (
-        Timing(
-            *(
-                round(statistics.median(it[int(share * len(it))] for it in all_rounds), 3)
-                for share in (0.5, 0.95)
-            )
-        )
-        for all_rounds in took
-    )
-    return few_took, many_took
+                rounds[-1].append(clock() - began)
+    return Timing.of(took[0]), Timing.of(took[1])
 
 
 _USE = """
@@ -377,57 +388,60 @@ async def used(base: Base, ask: Ask) -> dict[str, dict[str, float]]:
     }
 
 
-def line(
-    through: str, question: str, pages: tuple[int, int] | None, few: Timing, many: Timing
+async def line(
+    through: str, question: str, few: Ask, many: Ask, args: argparse.Namespace, **more: Any
 ) -> dict[str, Any]:
+    timings = await compared(few, many, args, (time.perf_counter, time.perf_counter))
+    found = {"benchmark": "events", "through": through, "question": question} | more
+    return found | _timed("", *timings)
+
+
+def _timed(what: str, few: Timing, many: Timing) -> dict[str, float]:
     return {
-        "benchmark": "events",
-        "through": through,
-        "question": question,
-        "page": list(pages) if pages else None,
-        "few_p50_ms": few.p50,
-        "few_p95_ms": few.p95,
-        "many_p50_ms": many.p50,
-        "many_p95_ms": many.p95,
-        "ratio": round(many.p95 / few.p95, 2),
+        f"few_p50_{what}ms": few.p50,
+        f"few_p95_{what}ms": few.p95,
+        f"many_p50_{what}ms": many.p50,
+        f"many_p95_{what}ms": many.p95,
+        f"{what}ratio": round(many.p95 / few.p95, 2),
     }
 
 
 async def measure_store(
-    few: Base, many: Base, asked: Sequence[Question], rounds: int, calls: int
+    few: Base, many: Base, asked: Sequence[Question], args: argparse.Namespace
 ) -> AsyncIterator[dict[str, Any]]:
-    ones = one_through_store(few), one_through_store(many)
-    timings = await compared(*ones, rounds, calls)
-    yield line("store", "getFaceEvent", None, *timings) | {"indexes": await used(many, ones[1])}
+    clocks = spent_on(few), spent_on(many)
+
+    async def lines(name: str, asks: tuple[Ask, Ask], **more: Any) -> dict[str, Any]:
+        found = await line("store", name, *asks, args, **more)
+        found |= _timed("cpu_", *await compared(*asks, args, clocks))
+        return found | {"indexes": await used(many, asks[1])}
+
+    yield await lines("getFaceEvent", (one_through_store(few), one_through_store(many)), page=[])
     for question in asked:
         await find_deep_pages(few, many, question)
         for deep in (False, True):
-            pages = _pages(few, question, deep), _pages(many, question, deep)
-            if deep and pages == (1, 1):
-                continue
-            asks = through_store(few, question, deep), through_store(many, question, deep)
-            timings = await compared(*asks, rounds, calls)
-            found = line("store", question.name, pages, *timings)
-            yield found | {"indexes": await used(many, asks[1])}
+            page = [_page(few, question, deep), _page(many, question, deep)]
+            if not deep or page != [1, 1]:
+                asks = through_store(few, question, deep), through_store(many, question, deep)
+                yield await lines(question.name, asks, page=page)
 
 
 async def measure_api(
-    few: Client, many: Client, asked: Sequence[Question], rounds: int, calls: int
+    few: Client, many: Client, asked: Sequence[Question], args: argparse.Namespace
 ) -> AsyncIterator[dict[str, Any]]:
-    timings = await compared(one_through_api(few), one_through_api(many), rounds, calls)
-    yield line("api", "getFaceEvent", None, *timings)
+    ones = one_through_api(few), one_through_api(many)
+    yield await line("api", "getFaceEvent", *ones, args, page=[])
     for question in asked:
         for client in (few, many):
             await client.turn_pages(question)
         for deep in (False, True):
-            pages = _pages(few.base, question, deep), _pages(many.base, question, deep)
-            if deep and pages == (1, 1):
-                continue
-            asks = through_api(few, question, deep), through_api(many, question, deep)
-            yield line("api", question.name, pages, *await compared(*asks, rounds, calls))
+            page = [_page(few.base, question, deep), _page(many.base, question, deep)]
+            if not deep or page != [1, 1]:
+                asks = through_api(few, question, deep), through_api(many, question, deep)
+                yield await line("api", question.name, *asks, args, page=page)
 
 
-def _pages(base: Base, question: Question, deep: bool) -> int:
+def _page(base: Base, question: Question, deep: bool) -> int:
     """Which page it is; of variants that are not equally long, the deepest."""
     return max(base.deep[question.name, n][1] for n in range(_VARIANTS)) if deep else 1
 
@@ -465,7 +479,8 @@ async def existing(dsn: str, events: int, until: datetime) -> AsyncIterator[Base
     finally:
         await sql.close()
     async with open_database(dsn, connections=1) as database:
-        yield Base(events, dsn, database, orgs, ids)
+        backend = await database._pool.fetchval("SELECT pg_backend_pid()")
+        yield Base(events, dsn, database, backend, orgs, ids)
 
 
 async def measure(
@@ -477,7 +492,7 @@ async def measure(
     finally:
         await sql.close()
     lines = []
-    async for found in measure_store(few, many, asked, args.rounds, args.calls):
+    async for found in measure_store(few, many, asked, args):
         lines.append(found)
         print(json.dumps(found), flush=True)
     async with AsyncExitStack() as stack:
@@ -491,33 +506,23 @@ async def measure(
             }
             clients.append(Client(await stack.enter_async_context(session), base, keys))
         some = [question for question in asked if question.name in _OVER_A_SOCKET]
-        async for found in measure_api(*clients, some, args.rounds, args.calls):
+        async for found in measure_api(*clients, some, args):
             lines.append(found)
             print(json.dumps(found), flush=True)
     print_table(few, many, lines)
 
 
 def print_table(few: Base, many: Base, lines: Sequence[dict[str, Any]]) -> None:
-    columns = [
-        "through",
-        "question",
-        "page",
-        *(f"{base.events} {share}, ms" for base in (few, many) for share in ("p50", "p95")),
-        "ratio",
-        "led by",
-    ]
+    shares = [f"{base.events} {share}, ms" for base in (few, many) for share in ("p50", "p95")]
+    columns = ["through", "question", "page", *shares, "ratio", "CPU ratio", "led by"]
     rows = []
     for it in lines:
         led = [index for index in it.get("indexes", ()) if index != "face_event_pkey"]
-        page = "/".join(str(n) for n in dict.fromkeys(it["page"] or ()))
+        page = "/".join(str(n) for n in dict.fromkeys(it["page"]))
         times = [it[f"{size}_{share}_ms"] for size in ("few", "many") for share in ("p50", "p95")]
-        rows.append([it["through"], it["question"], page, *times, it["ratio"], ", ".join(led)])
+        ratios = [it["ratio"], it.get("cpu_ratio")]
+        rows.append([it["through"], it["question"], page, *times, *ratios, ", ".join(led)])
     table(columns, rows)
-    worst = {
-        through: max(it["ratio"] for it in lines if it["through"] == through)
-        for through in ("store", "api")
-    }
-    print(json.dumps({"benchmark": "events", "worst_ratio": worst, "cores": os.cpu_count()}))
 
 
 async def main_in(home: Path, args: argparse.Namespace) -> None:
