@@ -126,6 +126,7 @@ def deps_with(events: Failing | None = None) -> Deps:
         audit=Journal(Entries(), Metrics.on()),
         inbox=UNASKED,
         looker=UNASKED,
+        lookalikes=UNASKED,
     )
 
 
