@@ -12,7 +12,7 @@ from facewatch.domain.faces import Quality, Template
 from facewatch.domain.ids import CameraId, OrgId, new_id
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database, connected
-from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.events import PostgresFaceEvents, quality_parts
 from facewatch.store.people import PostgresPeople
 from facewatch.store.secrets import Vault
 from facewatch.store.similar import PostgresSimilarEvents
@@ -104,12 +104,17 @@ async def test_it_is_filtered_as_every_list_is(
 
 
 @pytest.mark.parametrize(
-    "quality", [QUALITY, Quality(0.1, 0.9, 0.8, 0.7, 0.9), Quality(0, 1, 1, 1, 1)]
+    "quality",
+    [
+        QUALITY,
+        Quality(0.1, 0.9, 0.8, 0.7, 0.9),
+        Quality(0, 1, 1, 1, 1),
+        Quality(1, 0.9, 0.8, 0.7, 0.9, telling=0.2),
+    ],
 )
 async def test_postgres_judges_quality_as_we_do(dsn: str, quality: Quality) -> None:
-    parts = [quality.size, quality.sharpness, quality.pose, quality.exposure, quality.score]
     async with connected(dsn) as sql:
-        overall = await sql.fetchval("SELECT overall_quality($1)", parts)
+        overall = await sql.fetchval("SELECT overall_quality($1)", quality_parts(quality))
     assert overall == pytest.approx(quality.overall, abs=1e-6)
 
 
