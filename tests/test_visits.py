@@ -10,6 +10,7 @@ import pytest
 
 from facewatch.domain.events import TimeSource
 from facewatch.domain.faces import Detection, Glimpse, Look, Pixels, Quality, Template, Tiny
+from facewatch.domain.faces import Scene as Scenery
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, derived_id
 from facewatch.pipeline.visit import Visit, Visitors
@@ -38,11 +39,12 @@ class NoPicture:
 class Somebody:
     """A person whose face always looks the same to the embedder: crop and template by *seed*.
 
-    With *looks_like* the tiny picture is that of another.
+    With *looks_like* the tiny picture is that of another; *telling* is what the template tells.
     """
 
     seed: int
     looks_like: int | None = None
+    telling: float = 1.0
 
     @property
     def crop(self) -> Pixels:
@@ -90,16 +92,17 @@ class Camera:
         for n in range(round(start_s * 5), round(end_s * 5)):
             self.show(n / 5, [look(n / 5, *it) for it in scene(n / 5)])
 
-    def show(self, t_s: float, looks: Sequence[Look]) -> None:
+    def show(self, t_s: float, looks: Sequence[Look], scene: Scenery | None = None) -> None:
         at = EPOCH + timedelta(seconds=t_s)
         frame = Frame(CAMERA, 0, at, t_s, TimeSource.ARRIVAL, NoPicture())
         closely = {id(it.detection): it for it in looks}
         glimpses = [Glimpse(at, t_s, it.detection, it.quality.overall) for it in looks]
-        step = self.visitors.see(frame, glimpses, lambda it: closely[id(it.detection)])
+        step = self.visitors.see(frame, glimpses, lambda it: closely[id(it.detection)], scene)
         crops = next(step)
         self.embedded += len(crops)
+        faces = [self._faces[crop.tobytes()] for crop in crops]
         with pytest.raises(StopIteration) as end:
-            step.send([(self._faces[crop.tobytes()].template, 1.0) for crop in crops])
+            step.send([(face.template, face.telling) for face in faces])
         self.said += end.value.value
 
     def events(self) -> list[Visit]:
@@ -247,3 +250,69 @@ def test_the_best_shot_shows_whoever_else_was_there() -> None:
     ids = {event.event for event in events}
     assert all(len(event.faces) == 2 for event in events)
     assert {it.event for it in events[0].faces} <= ids | {None}
+
+
+def test_a_face_half_hidden_for_a_while_does_not_split_a_visit() -> None:
+    camera = Camera()
+    hidden = Somebody(4, telling=0.2)
+    camera.knows(hidden)
+    camera.watch(0, 2, lambda t: [(ANN, 100, FINE)])
+    camera.watch(2, 3, lambda t: [(hidden, 100, FINE)])
+    camera.watch(3, 5, lambda t: [(ANN, 100, FINE)])
+
+    (event,) = camera.events()
+    assert (event.first_seen_s, event.last_seen_s) == (0, 4.8)
+    assert event.template is not None
+    assert float(event.template @ ANN.template) > 0.95
+    assert event.best.look.quality.telling == 1
+
+
+def test_a_template_that_tells_nothing_names_nobody() -> None:
+    camera = Camera()
+    camera.knows(Somebody(5, telling=0.1))
+    camera.watch(0, 3, lambda t: [(Somebody(5, telling=0.1), 100, FINE)])
+
+    (event,) = camera.events()
+    compared = [it for it in event.best_looks if it.template is not None]
+    assert compared
+    assert all(it.quality.overall < 0.3 for it in compared)
+
+
+def test_after_a_cut_faces_that_tell_nothing_are_others() -> None:
+    camera = Camera()
+    here, there = (np.eye(576, dtype=np.float32)[n] for n in (0, 1))
+    for n in range(20):
+        t_s = n / 5
+        camera.show(t_s, [look(t_s, ANN, 100, POOR)], here if n < 10 else there)
+
+    assert [event.first_seen_s for event in camera.events()] == [0, 2]
+
+
+def test_a_dark_picture_is_no_cut() -> None:
+    camera = Camera()
+    dark = np.zeros(576, np.float32)
+    for n in range(20):
+        t_s = n / 5
+        camera.show(t_s, [look(t_s, ANN, 100, POOR)], dark)
+
+    assert len(camera.events()) == 1
+
+
+def test_what_never_scores_as_a_face_is_no_event() -> None:
+    camera = Camera()
+    chair = Quality(size=1, sharpness=1, pose=1, exposure=1, score=0.78)
+    camera.watch(0, 20, lambda t: [(ANN, 100, chair)])
+
+    assert camera.events() == []
+
+
+def test_who_is_gone_before_it_is_clear_who_it_was_is_an_event_all_the_same() -> None:
+    camera = Camera()
+    stranger = Somebody(6, telling=0.3)
+    camera.knows(stranger)
+    camera.watch(0, 2, lambda t: [(ANN, 100, FINE)])
+    camera.watch(2, 3, nobody)
+    camera.watch(3, 3.6, lambda t: [(stranger, 400, FINE)])
+    camera.watch(3.6, 9, nobody)
+
+    assert [event.first_seen_s for event in camera.events()] == [0, 3]
