@@ -33,6 +33,7 @@ from facewatch.domain.people import (
     Part,
     Person,
     Profile,
+    Resemblance,
     Sighting,
 )
 from facewatch.domain.uploads import Upload
@@ -190,6 +191,10 @@ class Gallery(Protocol):
 
     def search(self, org: OrgId, probe: NDArray[np.float32], limit: int) -> list[Hit]:
         """The matchmakers most like *probe* (d,), best first."""
+        ...
+
+    def resembling(self, org: OrgId, probe: NDArray[np.float32], limit: int) -> list[Resemblance]:
+        """The people most like *probe* (d,) by all of their matchmakers, best first."""
         ...
 
     def people(self, org: OrgId) -> int:
@@ -417,7 +422,7 @@ class Cameras(Protocol):
         ...
 
     async def change(self, camera: Camera) -> None:
-        """Another name, URL, password, transport or place for a camera that stays the same.
+        """Another name, URL, password, transport, place or threshold for one that stays the same.
 
         Raises:
             AlreadyExists: another camera of the org has this name.

@@ -60,6 +60,7 @@ class Recognition(_Section):
     long_side_px: Annotated[int, Field(ge=64, le=4096)] = 640
     detector_score: Share = 0.7
     threshold: Share = 0.7
+    grey_threshold: Share = 0.8
     margin: Share = 0.05
     least_quality: Share = 0.3
     least_face: Share = 0.82

@@ -232,10 +232,14 @@ async def test_cameras_come_and_go_with_the_table_and_others_do_not_notice() -> 
         await comes("+lobby 1", "+door 1")
         await lists.put([lobby, replace(door, url="rtsp://127.0.0.1/2")])
         await comes("+lobby 1", "+door 1", "-door 1", "+door 2")
-        await lists.put([lobby])
+        strict = replace(lobby, match_threshold=0.9)
+        await lists.put([strict, replace(door, url="rtsp://127.0.0.1/2")])
+        await Watched().until(lambda: watch.camera(lobby.id) == strict)
+        await lists.put([strict])
         await comes("+lobby 1", "+door 1", "-door 1", "+door 2", "-door 2")
         await lists.put([lobby, door])
         await comes("+lobby 1", "+door 1", "-door 1", "+door 2", "-door 2", "+door 1")
+        assert watch.camera(lobby.id).match_threshold is None
         task.cancel()
         await asyncio.wait([task])
 

@@ -88,6 +88,21 @@ def test_a_cameras_password_is_never_shown(shell: Shell) -> None:
         assert "s3cret" not in each.stdout + each.stderr
 
 
+def test_a_camera_is_given_a_threshold_of_its_own(shell: Shell) -> None:
+    shell.run("camera", "add", "gate", "rtsp://127.0.0.1:9/main")
+    set_ = shell.run("camera", "set", "gate", "--threshold", "0.9")
+    (listed,) = shell.lines("camera", "list")
+    wrong = shell.run("camera", "set", "gate", "--threshold", "7")
+    shell.run("camera", "set", "gate", "--threshold", "org")
+    (again,) = shell.lines("camera", "list")
+    shell.run("camera", "remove", "gate")
+
+    assert set_.returncode == 0
+    assert (listed["match_threshold"], again["match_threshold"]) == (0.9, None)
+    assert wrong.returncode == 2
+    assert "from 0 to 1" in wrong.stderr
+
+
 @pytest.mark.parametrize(
     ("words", "environment", "says"),
     [

@@ -8,7 +8,7 @@ import pytest
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id
-from facewatch.domain.people import Matchmaker
+from facewatch.domain.people import Matchmaker, SettledBy
 from facewatch.gallery.exact import ExactGallery
 from facewatch.people.decide import Decider, Rule
 
@@ -87,6 +87,78 @@ def test_two_faces_of_one_person_are_no_runner_up() -> None:
     assert decision.person == ANN
     assert decision.margin is None
     assert len(decision.candidates) == 1
+
+
+def test_several_matchmakers_count_by_the_best_and_by_what_they_have_in_common() -> None:
+    decision = enrolled(ANN, ANN, BEN).decide(ORG, along(0.6, 0.5, 0.55), quality=0.9)
+
+    ann, ben = decision.candidates
+    assert (ann.person, ann.matchmakers) == (ANN, 2)
+    assert ann.best == pytest.approx(0.6)
+    assert ann.similarity == pytest.approx((0.6 + (0.6 + 0.5) / np.sqrt(2)) / 2)
+    assert (ben.best, ben.similarity, ben.matchmakers) == (*[pytest.approx(0.55)] * 2, 1)
+
+
+def test_one_wrong_matchmaker_attracts_less_than_it_would_alone() -> None:
+    alone = enrolled(ANN).decide(ORG, along(0.5), quality=0.9)
+    decision = enrolled(ANN, ANN, ANN).decide(ORG, along(0.5), quality=0.9)
+
+    assert alone.person == ANN
+    assert decision.candidates[0].similarity == pytest.approx((0.5 + 0.5 / np.sqrt(3)) / 2)
+    assert decision.person is None
+
+
+@pytest.mark.parametrize("people", [3, 60, 400])
+def test_who_is_most_like_a_probe_is_found_among_any_number(people: int) -> None:
+    rng = np.random.default_rng(people)
+    owners = [PersonId(new_id()) for _ in range(people)]
+    faces = []
+    for person in owners * 3:
+        face = rng.normal(size=8).astype(np.float32)
+        faces.append(Matchmaker(FaceId(new_id()), person, ORG, face / np.linalg.norm(face)))
+    gallery = ExactGallery(8)
+    gallery.replace(ORG, 1, faces)
+    probe = along(0.5, 0.3)
+
+    def score(person: PersonId) -> float:
+        theirs = np.stack([it.template for it in faces if it.person == person])
+        total = theirs.sum(axis=0)
+        return float(max(theirs @ probe) + total @ probe / np.linalg.norm(total)) / 2
+
+    expected = sorted(owners, key=score, reverse=True)[:5]
+    found = gallery.resembling(ORG, probe, 5)
+
+    assert [it.person for it in found] == expected
+    assert [it.similarity for it in found] == pytest.approx([score(it) for it in expected])
+
+
+def test_a_camera_of_its_own_mind_goes_before_the_org() -> None:
+    decider = replace(enrolled(ANN), thresholds={ORG: 0.3})
+
+    strict = decider.decide(ORG, along(0.45), quality=0.9, camera_threshold=0.95)
+    loose = decider.decide(ORG, along(0.1), quality=0.9, camera_threshold=0.0)
+
+    assert (strict.person, strict.threshold, strict.settled_by) == (None, 0.95, SettledBy.CAMERA)
+    assert (loose.person, loose.threshold) == (ANN, 0.0)
+    assert decider.decide(ORG, along(0.45), quality=0.9).settled_by is SettledBy.ORG
+    assert enrolled(ANN).decide(ORG, along(0.45), 0.9).settled_by is SettledBy.SETTINGS
+
+
+def test_without_colour_one_must_be_surer_until_that_is_measured() -> None:
+    decider = enrolled(ANN)
+    between = along((CALIBRATION.similarity(0.7, 1) + CALIBRATION.similarity(0.8, 1)) / 2)
+    assert decider.decide(ORG, between, 0.9).person == ANN
+
+    grey = decider.decide(ORG, between, 0.9, grey=True)
+    measured = replace(
+        decider, grey_calibration=Calibration("infrared", ((0.3, -2.0), (0.4, -4.0)))
+    ).decide(ORG, between, 0.9, grey=True)
+
+    assert (grey.person, grey.threshold, grey.settled_by) == (None, 0.8, SettledBy.GREY)
+    assert (measured.person, measured.threshold) == (ANN, 0.7)
+    assert measured.calibration == "infrared"
+    # an operator's own word for a camera stands by night too
+    assert decider.decide(ORG, between, 0.9, grey=True, camera_threshold=0.7).person == ANN
 
 
 def test_a_runner_up_is_seen_behind_any_number_of_photos() -> None:

@@ -39,6 +39,7 @@ async def test_a_camera_from_its_first_day_to_its_last(admin: Caller) -> None:
         "transport": "tcp",
         "location": to_ruuid(LOCATION),
         "sub_location": None,
+        "match_threshold": None,
         "state": "unwatched",
         "reason": "",
         "fps": 0.0,
@@ -105,6 +106,22 @@ async def test_what_is_no_camera_is_refused_in_words(
 ) -> None:
     assert said in await admin.refused(400, "POST", "/cameras", **body)
     assert (await admin.get("/cameras"))["items"] == []
+
+
+async def test_a_camera_may_have_a_threshold_of_its_own(admin: Caller) -> None:
+    door = await admin.made("/cameras", name="door", url=URL)
+    gate = await admin.made("/cameras", name="gate", url=URL, match_threshold=0.9)
+    assert (door["match_threshold"], gate["match_threshold"]) == (None, 0.9)
+
+    strict = await admin.changed(f"/cameras/{door['id']}", match_threshold=0.85)
+    same = await admin.changed(f"/cameras/{door['id']}", name="front door")
+    assert (strict["match_threshold"], same["match_threshold"]) == (0.85, 0.85)
+    back = await admin.changed(f"/cameras/{gate['id']}", match_threshold=None)
+    assert back["match_threshold"] is None
+    for wrong in (1.1, -0.1, "high"):
+        said = await admin.refused(400, "PATCH", f"/cameras/{door['id']}", match_threshold=wrong)
+        assert "match_threshold" in said
+    assert (await admin.get(f"/cameras/{door['id']}"))["match_threshold"] == 0.85
 
 
 async def test_names_are_taken_once_and_a_change_says_so_too(admin: Caller) -> None:

@@ -127,7 +127,7 @@ def providers(settings: Settings) -> tuple[str, ...]:
 def rule_of(settings: Settings) -> Rule:
     """What it takes to be named, as the settings say."""
     rule = settings.recognition
-    return Rule(rule.threshold, rule.margin, rule.least_quality)
+    return Rule(rule.threshold, rule.margin, rule.least_quality, grey_threshold=rule.grey_threshold)
 
 
 def visiting_of(settings: Settings) -> Visiting:

@@ -1,8 +1,9 @@
-"""facewatch camera add | list | remove | probe"""
+"""facewatch camera add | list | set | remove | probe"""
 
 import asyncio
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import click
 
@@ -86,6 +87,7 @@ async def list_(settings: Settings, org: str | None, as_json: bool) -> None:
                 "id": to_ruuid(it.id),
                 "name": it.name,
                 "url": redact(it.url),
+                "match_threshold": it.match_threshold,
                 "state": status.state if status else "not watched",
                 "fps": round(status.fps, 1) if status else None,
                 "last_frame": last.isoformat(timespec="seconds") if last else None,
@@ -116,6 +118,49 @@ def _ago(stamp: object) -> str:
     if not isinstance(stamp, str):
         return ""
     return f"{(datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds():.0f} s ago"
+
+
+class _Threshold(click.ParamType[float | None]):
+    """0 to 1, or "org": what the org has."""
+
+    name = "confidence"
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float | None:
+        if value == "org":
+            return None
+        try:
+            number = float(value)
+        except ValueError:
+            number = -1.0
+        if not 0 <= number <= 1:
+            self.fail(f"{value!r} is neither a number from 0 to 1 nor 'org'", param, ctx)
+        return number
+
+
+@camera.command("set")
+@click.argument("name")
+@click.option(
+    "--threshold",
+    type=_Threshold(),
+    required=True,
+    help="Least confidence for a name at this camera, 0 to 1; 'org' for the org's.",
+)
+@of_org
+@as_json
+@command
+async def set_(
+    settings: Settings, name: str, threshold: float | None, org: str | None, as_json: bool
+) -> None:
+    """Change how sure one must be of a name at NAME; a running serve obeys within a second."""
+    async with open_stores(settings) as stores:
+        found = await stores.cameras.by_name(await org_of(stores, org), name)
+        await stores.cameras.change(replace(found, match_threshold=threshold))
+    if as_json:
+        say({"name": name, "match_threshold": threshold})
+    else:
+        note(f"{name!r}: {'the threshold of the org' if threshold is None else threshold}")
 
 
 @camera.command()

@@ -42,6 +42,7 @@ class Camera:
         url: Address without user and password.
         credentials: User and password, or None; never shown.
         place: Sub-locations from the outermost to the camera's own, within its location.
+        match_threshold: Least confidence for a name at this camera, 0..1; None is the org's.
     """
 
     id: CameraId
@@ -52,6 +53,7 @@ class Camera:
     credentials: tuple[str, str] | None = None
     transport: Transport = Transport.TCP
     place: tuple[LocationId, ...] = ()
+    match_threshold: float | None = None
 
     def __repr__(self) -> str:
         return f"camera {self.name!r} ({redact(self.url)})"

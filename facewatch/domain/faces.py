@@ -24,6 +24,8 @@ the order of both detector families.
 """
 
 
+_GREY_LEVELS = 4.0
+
 THUMBNAIL_MARGIN = 0.35
 """How much of its own size is kept around a face on each side of an event's thumbnail."""
 
@@ -49,6 +51,19 @@ class Detection:
     landmarks: Landmarks
     score: float
     tiny: Tiny
+
+
+def is_grey(pixels: Pixels) -> bool:
+    """Whether there is no colour, as of a camera that sees by infrared light.
+
+    A few levels are what compression leaves of none; a face in daylight has dozens.
+
+    >>> flat = np.full((8, 8, 3), 90, np.uint8)
+    >>> is_grey(flat), is_grey(flat + np.array([0, 30, 70], np.uint8))
+    (True, False)
+    """
+    spread = pixels.max(axis=2).astype(np.int16) - pixels.min(axis=2)
+    return float(spread.mean()) < _GREY_LEVELS
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import datetime
+from enum import StrEnum
 
 from facewatch.domain.faces import Landmarks, Quality, Template
 from facewatch.domain.geometry import Box
@@ -163,18 +164,55 @@ class Hit:
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
-    """One person that a probe resembles, by the best of their matchmakers.
+class Resemblance:
+    """How much a probe is like one person, by all of their matchmakers.
 
     Attributes:
-        similarity: Cosine, -1..1.
+        similarity: Of one matchmaker its cosine; of several the mean of the best one's and that
+            of the template fused from all of them, -1..1.
+        face: The matchmaker that is most like it.
+        best: Cosine of *face* alone.
+        matchmakers: How many there are.
+    """
+
+    person: PersonId
+    face: FaceId
+    similarity: float
+    best: float
+    matchmakers: int
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """One person that a probe resembles.
+
+    Attributes:
+        face: The matchmaker that is most like it.
+        similarity: By all of their matchmakers, -1..1: see `Resemblance`.
         confidence: Calibrated, 0..1.
+        best: Cosine of *face* alone; None in records of before it was kept.
+        matchmakers: How many there were; None in records of before it was kept.
     """
 
     person: PersonId
     face: FaceId
     similarity: float
     confidence: float
+    best: float | None = None
+    matchmakers: int | None = None
+
+
+class SettledBy(StrEnum):
+    """Whose threshold was in force."""
+
+    SETTINGS = "settings"
+    """`recognition.threshold`."""
+    GREY = "grey"
+    """`recognition.grey_threshold`: without colour, and no calibration for that was measured."""
+    ORG = "org"
+    """The org's own."""
+    CAMERA = "camera"
+    """The camera's own, which goes before all others."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +231,9 @@ class Decision:
         gallery_revision: Which state of the gallery was searched.
         gallery_people: How many people it held.
         reason: Why nobody was named, in words; empty when somebody was.
+        settled_by: Where *threshold* comes from; None in records of before it was kept, as below.
+        grey: The visitor was seen without colour, as by infrared light.
+        quality: Of the best look that was compared.
     """
 
     person: PersonId | None
@@ -206,3 +247,6 @@ class Decision:
     gallery_revision: int
     gallery_people: int
     reason: str = ""
+    settled_by: SettledBy | None = None
+    grey: bool | None = None
+    quality: Quality | None = None

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import OrgId
-from facewatch.domain.people import Candidate, Decision, Hit
+from facewatch.domain.people import Candidate, Decision, SettledBy
 from facewatch.ports import Gallery
 
 
@@ -20,12 +20,15 @@ class Rule:
         margin: Least cosine between the best person and the runner-up.
         quality: Least quality of the best look, 0..1: blurred strangers look alike.
         candidates: How many people a decision remembers.
+        grey_threshold: Least confidence in a face without colour, while no calibration for such
+            faces was measured.
     """
 
     threshold: float = 0.7
     margin: float = 0.05
     quality: float = 0.3
     candidates: int = 5
+    grey_threshold: float = 0.8
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,6 +37,7 @@ class Decider:
 
     Attributes:
         thresholds: Of the orgs that have settled their own; they may change at any time.
+        grey_calibration: Measured without colour; None where nobody has.
     """
 
     gallery: Gallery
@@ -41,21 +45,32 @@ class Decider:
     model_digest: str
     rule: Rule
     thresholds: Mapping[OrgId, float] = field(default_factory=dict)
+    grey_calibration: Calibration | None = None
 
-    def decide(self, org: OrgId, template: Template, quality: float) -> Decision:
-        """Who *template*, whose best look has *quality*, belongs to."""
+    def decide(
+        self,
+        org: OrgId,
+        template: Template,
+        quality: float,
+        *,
+        grey: bool = False,
+        camera_threshold: float | None = None,
+    ) -> Decision:
+        """Who *template*, whose best look has *quality*, belongs to.
+
+        *grey*: it was seen without colour. *camera_threshold*: the camera's own, if it has one.
+        """
         rule, people = self.rule, self.gallery.people(org)
         revision = self.gallery.revision(org)
-        threshold = self.thresholds.get(org, rule.threshold)
-        hits = self._hits(org, template)
+        calibration = self.grey_calibration if grey and self.grey_calibration else self.calibration
+        threshold, settled_by = self._threshold(org, grey, camera_threshold)
         candidates = tuple(
             Candidate(
-                hit.person,
-                hit.face,
-                hit.similarity,
-                self.calibration.confidence(hit.similarity, people),
+                *(it.person, it.face, it.similarity),
+                calibration.confidence(it.similarity, people),
+                *(it.best, it.matchmakers),
             )
-            for hit in _best_of_each(hits)[: rule.candidates]
+            for it in self.gallery.resembling(org, template, rule.candidates)
         )
         best = candidates[0] if candidates else None
         margin = (
@@ -68,22 +83,27 @@ class Decider:
             confidence=best.confidence if best else None,
             margin=margin,
             threshold=threshold,
-            threshold_similarity=self.calibration.similarity(threshold, people),
+            threshold_similarity=calibration.similarity(threshold, people),
             model=self.model_digest,
-            calibration=self.calibration.version,
+            calibration=calibration.version,
             gallery_revision=revision,
             gallery_people=people,
             reason=reason,
+            settled_by=settled_by,
+            grey=grey,
         )
 
-    def _hits(self, org: OrgId, template: Template) -> list[Hit]:
-        """The best matchmakers, and a runner-up among them however many photos the best has."""
-        limit = 8 * self.rule.candidates
-        while True:
-            hits = self.gallery.search(org, template, limit)
-            if len(hits) < limit or len({hit.person for hit in hits}) > 1:
-                return hits
-            limit *= 8
+    def _threshold(
+        self, org: OrgId, grey: bool, camera_threshold: float | None
+    ) -> tuple[float, SettledBy]:
+        """The camera's goes before the org's, that before the rule's; grey asks for more."""
+        if camera_threshold is not None:
+            return camera_threshold, SettledBy.CAMERA
+        settled = self.thresholds.get(org)
+        threshold = self.rule.threshold if settled is None else settled
+        if grey and self.grey_calibration is None and self.rule.grey_threshold > threshold:
+            return self.rule.grey_threshold, SettledBy.GREY
+        return threshold, SettledBy.SETTINGS if settled is None else SettledBy.ORG
 
     def _doubt(
         self, best: Candidate | None, margin: float | None, quality: float, threshold: float
@@ -97,11 +117,3 @@ class Decider:
         if margin is not None and margin < self.rule.margin:
             return f"the runner-up is only {margin:.3f} behind, less than {self.rule.margin:.3f}"
         return ""
-
-
-def _best_of_each(hits: list[Hit]) -> list[Hit]:
-    """The best hit of each person, best first."""
-    best: dict[object, Hit] = {}
-    for hit in hits:
-        best.setdefault(hit.person, hit)
-    return list(best.values())

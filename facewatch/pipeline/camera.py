@@ -241,13 +241,17 @@ class Watch:
     async def follow(self, lists: AsyncIterator[Sequence[Camera]]) -> None:
         """Watch what the newest list holds, until cancelled or the lists end.
 
-        A camera whose settings changed is connected anew; the others do not notice.
+        A camera whose settings changed is connected anew; the others do not notice. Another
+        threshold needs no connection: it is in force for the next decision.
         """
         async with asyncio.TaskGroup() as group:
             async for cameras in lists:
                 wanted = {camera.id: camera for camera in cameras}
                 for camera, task in list(self._watched.values()):
-                    if not task.done() and wanted.get(camera.id) != camera:
+                    new = wanted.get(camera.id)
+                    if new and replace(camera, match_threshold=new.match_threshold) == new:
+                        self._watched[camera.id] = (new, task)
+                    elif not task.done():
                         task.cancel()
                         await asyncio.wait([task])
                         self._forget(camera)

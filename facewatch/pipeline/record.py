@@ -6,12 +6,12 @@ import logging
 import random
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace
-from facewatch.domain.faces import THUMBNAIL_MARGIN, Pixels
+from facewatch.domain.faces import THUMBNAIL_MARGIN, Pixels, is_grey
 from facewatch.domain.ids import AssetId, CameraId, EventId, FaceId, OrgId, derived_id
 from facewatch.domain.keys import event_prefix
 from facewatch.domain.people import Decision
@@ -105,18 +105,27 @@ def _says_more(before: _Written, visit: Visit, decision: Decision | None) -> boo
 
 
 async def _decide(visit: Visit, recorder: Recorder) -> Decision | None:
-    org = recorder.camera_of(visit.camera).org
+    camera = recorder.camera_of(visit.camera)
     loop = asyncio.get_running_loop()
     with recorder.metrics.timed(Stage.MATCH):
-        return await loop.run_in_executor(recorder.workers, decided, visit, recorder.decider, org)
+        return await loop.run_in_executor(
+            recorder.workers, decided, visit, recorder.decider, camera.org, camera.match_threshold
+        )
 
 
-def decided(visit: Visit, decider: Decider, org: OrgId) -> Decision | None:
+def decided(
+    visit: Visit, decider: Decider, org: OrgId, camera_threshold: float | None = None
+) -> Decision | None:
     """Who *visit* is, as far as it goes; None while no look was fit to compare. Blocks."""
     if visit.template is None:
         return None
-    best = max(look.quality.overall for look in visit.best_looks if look.template is not None)
-    return decider.decide(org, visit.template, best)
+    compared = [look for look in visit.best_looks if look.template is not None]
+    best = max((look.quality for look in compared), key=lambda it: it.overall)
+    grey = all(is_grey(look.crop) for look in compared)
+    decision = decider.decide(
+        org, visit.template, best.overall, grey=grey, camera_threshold=camera_threshold
+    )
+    return replace(decision, quality=best)
 
 
 async def _version(

@@ -74,7 +74,7 @@ class PostgresCameras:
             await work.fetch("camera_add", **self._values(camera))
 
     async def change(self, camera: Camera) -> None:
-        """Another name, URL, password, transport or place for a camera that stays the same.
+        """Another name, URL, password, transport, place or threshold for one that stays the same.
 
         Raises:
             AlreadyExists: another camera of the org has this name.
@@ -120,6 +120,7 @@ class PostgresCameras:
             "url": camera.url,
             "credentials": self._vault.sealed(camera.credentials),
             "transport": camera.transport,
+            "match_threshold": camera.match_threshold,
         }
 
     def _camera(self, row: Row) -> Camera:
@@ -132,6 +133,7 @@ class PostgresCameras:
             credentials=self._opened(row),
             transport=Transport(row["transport"]),
             place=tuple(LocationId(location) for location in row["place"]),
+            match_threshold=_threshold(row["match_threshold"]),
         )
 
     def _opened(self, row: Row) -> tuple[str, str] | None:
@@ -141,6 +143,11 @@ class PostgresCameras:
         except StoreTrouble as trouble:
             log.error("camera %r: %s", row["name"], trouble)
             return None
+
+
+def _threshold(kept: float | None) -> float | None:
+    """As it was set: what four bytes add to seven digits is not said."""
+    return None if kept is None else round(kept, 6)
 
 
 async def _check_place(work: Work, camera: Camera) -> None:

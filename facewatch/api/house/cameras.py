@@ -19,6 +19,9 @@ from facewatch.ports import ApiKey
 Address = Annotated[str, Field(max_length=2000)]
 """rtsp:// or rtsps://, with user and password where the camera asks for them."""
 
+Threshold = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
+"""Least confidence for a name."""
+
 State = CameraState | Literal["unwatched"]
 """*unwatched*: no running service watches it, or it has no address."""
 
@@ -38,6 +41,7 @@ class CameraMadeIn(Shape):
 
     Attributes:
         location: The org's first where neither it nor *sub_location* is given.
+        match_threshold: Least confidence for a name at this camera; null is the org's.
     """
 
     name: Name
@@ -45,6 +49,7 @@ class CameraMadeIn(Shape):
     transport: Transport = Transport.TCP
     location: Id | None = None
     sub_location: Id | None = None
+    match_threshold: Threshold | None = None
 
 
 class CameraChangesIn(Shape):
@@ -60,6 +65,7 @@ class CameraChangesIn(Shape):
     transport: Transport = LEFT
     location: Id = LEFT
     sub_location: Id | None = LEFT
+    match_threshold: Threshold | None = LEFT
 
 
 class CameraOut(Thing):
@@ -69,6 +75,7 @@ class CameraOut(Thing):
         url: Without user and password, which never come out.
         has_password: Whether any are kept.
         sub_location: The innermost that it hangs in.
+        match_threshold: Its own; null is the org's.
         state: What it is doing: *live* is the good one.
         reason: Why it is not live.
         fps: Frames that arrived per second, over the last seconds.
@@ -81,6 +88,7 @@ class CameraOut(Thing):
     transport: Transport
     location: Id
     sub_location: Id | None
+    match_threshold: float | None
     state: State
     reason: str
     fps: float
@@ -97,6 +105,7 @@ class CameraOut(Thing):
             transport=camera.transport,
             location=camera.location,
             sub_location=camera.place[-1] if camera.place else None,
+            match_threshold=camera.match_threshold,
             state=status.state if status else "unwatched",
             reason=redact(status.reason) if status else "",
             fps=round(status.fps, 1) if status else 0.0,
@@ -164,13 +173,14 @@ async def add_camera(deps: Deps, caller: ApiKey, asked: CameraMadeIn) -> CameraO
         credentials=credentials,
         transport=asked.transport,
         place=place,
+        match_threshold=asked.match_threshold,
     )
     await deps.cameras.add(camera)
     return CameraOut.of(camera, None)
 
 
 async def change_camera(deps: Deps, caller: ApiKey, asked: CameraChangesIn) -> CameraOut:
-    """Another name, address or place for a camera that keeps its id and its events."""
+    """Another name, address, place or threshold for a camera that keeps its id and its events."""
     given = asked.model_fields_set
     camera = await deps.cameras.get(caller.org, CameraId(asked.camera))
     if "name" in given:
@@ -180,6 +190,8 @@ async def change_camera(deps: Deps, caller: ApiKey, asked: CameraChangesIn) -> C
         camera = replace(camera, url=address, credentials=credentials)
     if "transport" in given:
         camera = replace(camera, transport=asked.transport)
+    if "match_threshold" in given:
+        camera = replace(camera, match_threshold=asked.match_threshold)
     if "location" in given or asked.sub_location:
         where = asked.location if "location" in given else None
         location, place = await _place(deps, caller, where, asked.sub_location)

@@ -1,6 +1,6 @@
 -- name: cameras
 SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
-       c.name, c.url, c.credentials, c.transport
+       c.name, c.url, c.credentials, c.transport, c.match_threshold
   FROM camera c
  WHERE c.removed_at IS NULL
    AND (:org::uuid IS NULL OR c.org = :org)
@@ -10,7 +10,7 @@ SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
 -- name: cameras_page
 -- Those that hang in one of the locations or sub-locations; NULL is everywhere.
 SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
-       c.name, c.url, c.credentials, c.transport
+       c.name, c.url, c.credentials, c.transport, c.match_threshold
   FROM camera c
  WHERE c.removed_at IS NULL AND c.org = :org AND (:after::uuid IS NULL OR c.id > :after)
    AND (:locations::uuid[] IS NULL OR c.location = ANY(:locations)
@@ -20,7 +20,7 @@ SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
 
 -- name: camera_get
 SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
-       c.name, c.url, c.credentials, c.transport
+       c.name, c.url, c.credentials, c.transport, c.match_threshold
   FROM camera c
  WHERE c.removed_at IS NULL AND c.org = :org AND c.id = :id;
 
@@ -32,13 +32,15 @@ SELECT outermost(l.id) AS location
    FOR SHARE;
 
 -- name: camera_add
-INSERT INTO camera (id, org, location, sub_location, name, url, credentials, transport)
-VALUES (:id, :org, :location, :sub_location, :name, :url, :credentials, :transport);
+INSERT INTO camera (id, org, location, sub_location, name, url, credentials, transport,
+                    match_threshold)
+VALUES (:id, :org, :location, :sub_location, :name, :url, :credentials, :transport,
+        :match_threshold);
 
 -- name: camera_change
 UPDATE camera
    SET location = :location, sub_location = :sub_location, name = :name, url = :url,
-       credentials = :credentials, transport = :transport
+       credentials = :credentials, transport = :transport, match_threshold = :match_threshold
  WHERE id = :id AND org = :org AND removed_at IS NULL
 RETURNING id;
 
