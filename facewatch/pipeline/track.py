@@ -49,8 +49,8 @@ class Following:
     lost_after_s: float = 0.9
     gap_s: float = 0.45
     calm: float = 0.15
-    usual: float = 2.5
-    restless: float = 0.6
+    usual: float = 3.0
+    restless: float = 0.7
     unlike: float = 0.4
     telling: float = 0.5
     clear: float = 0.8

@@ -38,7 +38,7 @@ class Visiting:
 
     gap_s: float = 3.0
     near_s: float = 1.2
-    wait_s: float = 0.8
+    wait_s: float = 1.0
     cut: float = 0.35
     face: float = 0.82
     looks: int = 3
