@@ -703,6 +703,24 @@ class ProfileChanges(PersonChanges, total=False):
     labels: Sequence[str]
 
 
+class Clusters(Protocol):
+    """Unknown visitors who came back, kept as persons without a name."""
+
+    async def step(self) -> bool:
+        """Compare the oldest visit that closed unknown and waits with those before it.
+
+        Once for each visit, in whichever process; an operator's word stays. A visit that surely
+        is somebody's who was seen before, and whom nobody named, is theirs from then on.
+
+        Returns:
+            Whether there was one that no other process is at.
+
+        Raises:
+            DatabaseUnavailable: Postgres does not answer; nothing was done.
+        """
+        ...
+
+
 class Register(Protocol):
     """Persons with and without a name, and who of them is the same human.
 

@@ -17,6 +17,7 @@ from facewatch.app.replay import replay_video
 from facewatch.app.stores import Stores, camera_named, open_stores
 from facewatch.cli.events import FinishedEvents
 from facewatch.domain.geometry import Box
+from facewatch.domain.ids import PersonId, to_ruuid
 from facewatch.people.folder import Outcome, enrol_folder
 from facewatch.settings import Settings
 
@@ -37,9 +38,9 @@ class Recorder:
         self._stores = stores
         self._recognition = recognition
 
-    async def replay(self, video: str) -> list[Line]:
+    async def replay(self, video: str, at: str = "") -> list[Line]:
         people = {it.id: it.name for it in await self._stores.people.all(self._stores.org)}
-        camera = await camera_named(self._stores, video)
+        camera = await camera_named(self._stores, at or video)
         events = FinishedEvents(people, {camera.id: video}, lambda _: None)
         waiting = await replay_video(
             self._settings,
@@ -54,6 +55,13 @@ class Recorder:
         events.end()
         assert waiting == 0
         return list(events.lines)
+
+    async def unnamed(self) -> dict[str, PersonId]:
+        """By event, whose it is of those who have no name."""
+        stores = self._stores
+        people = {it.id for it in await stores.register.unnamed(stores.org, 100)}
+        events = await stores.events.page(stores.org, 1000)
+        return {to_ruuid(it.id): it.person for it in events if it.person in people}
 
 
 @pytest_asyncio.fixture(scope="module", loop_scope="module")
@@ -100,6 +108,17 @@ async def test_ten_people_at_a_kiosk_are_eleven_visits(recorder: Recorder) -> No
         assert event["first_seen_s"] == pytest.approx(start, abs=0.5)
     enrolled = {person["id"]: person.get("enrolled_as") for person in people}
     assert [it["person"] for it in events] == [enrolled[who] for _, who in visits]
+
+
+async def test_who_comes_back_unknown_is_one_person_each(recorder: Recorder) -> None:
+    people = truth("d07")
+    visits = await recorder.replay("d07") + await recorder.replay("d07", at="the other door")
+
+    whose = await recorder.unnamed()
+    found = {(shown(it, people), whose[it["event"]]) for it in visits if it["event"] in whose}
+    assert sorted(str(who) for who, _ in found) == ["g05", "g06", "g09", "g10"]
+    assert len({person for _, person in found}) == 4
+    assert len(whose) == 8
 
 
 async def test_one_person_who_stays_is_one_event(recorder: Recorder) -> None:

@@ -1,17 +1,19 @@
 """A file through the same stages as a camera."""
 
 import asyncio
+import contextlib
 import hashlib
 from collections.abc import Callable
 from datetime import datetime
 from pathlib import Path
 
+from facewatch.app.clusters import clusters_of
 from facewatch.app.recognition import Recognition, visiting_of
 from facewatch.app.recording import VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
 from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import EventId, derived_id
-from facewatch.errors import InvalidRequest
+from facewatch.errors import InvalidRequest, StoreTrouble
 from facewatch.flow.channel import Channel
 from facewatch.pipeline.ingest import ingest
 from facewatch.pipeline.recognise import Recogniser
@@ -80,6 +82,9 @@ async def replay_video(
             await drained(spool)
             delivery.cancel()
             await asyncio.wait([delivery])
+        with contextlib.suppress(StoreTrouble):  # what is not compared now waits in the table
+            while await clusters_of(stores, recognition).step():
+                pass
         return spool.backlog
 
 

@@ -18,6 +18,7 @@ from facewatch.api.deps import Deps, Probe
 from facewatch.api.limit import Limits
 from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
+from facewatch.app.clusters import cluster_unknown
 from facewatch.app.looking import looking
 from facewatch.app.recognition import Recognition, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
@@ -113,6 +114,7 @@ async def run_service(
                 group.create_task(_sweep(stores, settings.audit.keep_days)),
                 group.create_task(stores.keys.follow()),
                 group.create_task(enrol_uploads(settings, stores, recognition)),
+                group.create_task(cluster_unknown(stores, recognition)),
             ]
             turn = asyncio.Lock()
             passing = group.create_task(

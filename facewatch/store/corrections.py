@@ -52,7 +52,7 @@ async def _meant(
 ) -> Row | None:
     """Whom an operator means. Persons are locked before events, as everywhere."""
     if person is None:
-        return await _called(work, org, name) if name else None
+        return await _called(work, org, name, event) if name else None
     known = await work.row("person_of_id", org=org, person=person)
     if known is None:
         raise NotFound(f"there is no person {person}")
@@ -60,11 +60,14 @@ async def _meant(
         return known
     if await work.row("face_event_resembles", event=event, person=known["id"]):
         return known
-    return await _called(work, org, name)
+    return await _called(work, org, name, event)
 
 
-async def _called(work: Work, org: OrgId, name: str) -> Row:
-    """The person of this name, who is made if there is none."""
+async def _called(work: Work, org: OrgId, name: str, event: EventId) -> Row:
+    """The person of this name; if there is none, whoever the visit is of without a name takes it.
+
+    Else somebody is made.
+    """
     if "\0" in name or len(name) > _LONGEST_NAME:
         raise InvalidRequest(
             f"a person's name has at most {_LONGEST_NAME} characters and no NUL", "shorten it"
@@ -72,7 +75,11 @@ async def _called(work: Work, org: OrgId, name: str) -> Row:
     if known := await work.row("person_of_name", org=org, name=name):
         return known
     await work.fetch("names_lock", org=org)
-    known = await work.row("person_of_name", org=org, name=name)
-    made = known or await work.row("person_made", id=new_id(), org=org, name=name)
+    if known := await work.row("person_of_name", org=org, name=name):
+        return known
+    if unnamed := await work.row("unnamed_of_event", org=org, event=event):
+        made = await work.row("unnamed_called", person=unnamed["id"], name=name)
+    else:
+        made = await work.row("person_made", id=new_id(), org=org, name=name)
     assert made is not None
     return made

@@ -265,6 +265,7 @@ class _Batch:
         await self._replace_snapshots([row for row in old if row["id"] in winners], winners)
         await self._put_snapshots(shown)
         await self._discard(old, winners, shown)
+        await self._work.fetch("unclustered_add", events=sorted(winners))
         for org in sorted({row["org"] for row in put}):
             subjects = sorted(row["id"] for row in put if row["org"] == org)
             await self._work.fetch("log_changes", org=org, kind="event", subjects=subjects)

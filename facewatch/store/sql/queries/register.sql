@@ -186,7 +186,7 @@ UPDATE person SET thumbnail_face = NULL
                            WHERE f.id = ANY(:faces::uuid[]) OR f.event = ANY(:events::uuid[]));
 
 -- name: near_misses
--- Visits of nobody that resemble somebody who has a name, newest first. Whose the face is today
+-- Visits of nobody, or of somebody without a name, that resemble somebody who has one, newest first. Whose the face is today
 -- counts, not whose it was when it was compared.
 SELECT e.id, e.first_seen, e.camera, e.thumbnail_key, m.face, m.person, p.name,
        (e.decision #>> '{candidates,0,similarity}')::float8 AS similarity,
@@ -197,7 +197,8 @@ SELECT e.id, e.first_seen, e.camera, e.thumbnail_key, m.face, m.person, p.name,
                    AND m.revision_removed IS NULL
   JOIN person p ON p.id = m.person AND p.name IS NOT NULL
  WHERE e.org = :org AND e.id >= :since AND e.id < :before
-   AND e.person IS NULL AND e.assigned_by IS NULL AND e.erased_at IS NULL
+   AND (e.assigned_by IS NULL OR e.assigned_by = 'cluster') AND e.erased_at IS NULL
+   AND NOT EXISTS (SELECT FROM person w WHERE w.id = e.person AND w.name IS NOT NULL)
    AND (e.decision ->> 'confidence')::float8 >= 0.4
    AND (e.decision ->> 'confidence')::float8 >= :least
    AND NOT EXISTS (
