@@ -16,6 +16,7 @@ from facewatch.domain.cameras import Camera, CameraStatus, Location
 from facewatch.domain.events import (
     EventFilter,
     EventRecord,
+    Explained,
     FaceEvent,
     Likeness,
     SimilarEvent,
@@ -345,6 +346,17 @@ class FaceEvents(Protocol):
 
         Raises:
             NotFound: *org* has none with this id.
+        """
+        ...
+
+
+class Decisions(Protocol):
+    """What the answer who a visit is rested on."""
+
+    async def explain(self, org: OrgId, event: EventId) -> Explained:
+        """
+        Raises:
+            NotFound: *org* has no such event.
         """
         ...
 

@@ -37,6 +37,7 @@ from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database
+from facewatch.store.decisions import PostgresDecisions
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.locations import PostgresLocations
@@ -160,6 +161,7 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
     people, blobs = PostgresPeople(database), LocalBlobs(place / "blobs")
     deps = Deps(
         events=(events := PostgresFaceEvents(database)),
+        decisions=PostgresDecisions(database, events),
         people=people,
         orgs=PostgresOrgs(database),
         register=(register := PostgresRegister(database)),

@@ -21,6 +21,7 @@ from facewatch.ports import (
     Blobs,
     Cameras,
     CameraStatuses,
+    Decisions,
     FaceEvents,
     Keys,
     Locations,
@@ -58,6 +59,7 @@ class Deps:
     """
 
     events: FaceEvents
+    decisions: Decisions
     people: People
     register: Register
     orgs: Orgs

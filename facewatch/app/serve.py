@@ -184,6 +184,7 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
     }
     return Deps(
         events=stores.events,
+        decisions=stores.decisions,
         people=stores.people,
         register=stores.register,
         orgs=stores.orgs,

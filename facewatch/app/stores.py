@@ -13,6 +13,7 @@ from facewatch.ports import (
     Blobs,
     Cameras,
     CameraStatuses,
+    Decisions,
     Locations,
     Orgs,
     People,
@@ -25,6 +26,7 @@ from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import open_blobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database, open_database
+from facewatch.store.decisions import PostgresDecisions
 from facewatch.store.embedded import embedded_postgres
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.locations import PostgresLocations
@@ -45,6 +47,7 @@ class Stores:
     database: Database
     blobs: Blobs
     events: PostgresFaceEvents
+    decisions: Decisions
     similar: SimilarEvents
     cameras: Cameras
     statuses: CameraStatuses
@@ -81,6 +84,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
                 objects.url or str(home / "objects"), objects.endpoint, objects.region
             ),
             events=(events := PostgresFaceEvents(database)),
+            decisions=PostgresDecisions(database, events),
             similar=PostgresSimilarEvents(database, events),
             cameras=PostgresCameras(database, Vault(home)),
             statuses=PostgresCameraStatuses(database),

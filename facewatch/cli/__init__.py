@@ -16,6 +16,7 @@ _COMMANDS = (
     "eval",
     "calibrate",
     "event",
+    "explain",
     "person",
     "camera",
     "location",

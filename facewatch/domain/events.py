@@ -146,6 +146,46 @@ class FaceEvent:
 
 
 @dataclass(frozen=True, slots=True)
+class Compared:
+    """A candidate of a decision, and what is left of them today.
+
+    Attributes:
+        name: Today's; None where they have none.
+        stands_for: Who they are today: whom they were merged into, or they themselves.
+        erased_at: When they were forgotten.
+        removed_at: When the matchmaker was removed.
+        picture_key: Of the matchmaker's face; None once it is gone.
+    """
+
+    candidate: Candidate
+    name: str | None
+    stands_for: PersonId
+    erased_at: datetime | None
+    removed_at: datetime | None
+    picture_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Explained:
+    """A visit, and everything that the answer who it is rested on.
+
+    Attributes:
+        decision: As it was made; None while no look was fit to compare.
+        compared: The decision's candidates, best first.
+        assigned_at: When *event*'s person was settled, by whoever it was.
+        erased_at: When the visit's person was forgotten, pixels and template with them.
+        picture_key: Of the best look; None where there is none any more.
+    """
+
+    event: FaceEvent
+    decision: Decision | None
+    compared: tuple[Compared, ...]
+    assigned_at: datetime | None
+    erased_at: datetime | None
+    picture_key: str | None
+
+
+@dataclass(frozen=True, slots=True)
 class SimilarEvent:
     """A visit whose face is like another.
 

@@ -1,7 +1,17 @@
 """What neither contract has: /api/v1, in plain REST with snake_case and RFC 9457 problems."""
 
 from facewatch.api.family import Family
-from facewatch.api.house import audit, cameras, keys, locations, org, people, settings, suggestions
+from facewatch.api.house import (
+    audit,
+    cameras,
+    events,
+    keys,
+    locations,
+    org,
+    people,
+    settings,
+    suggestions,
+)
 from facewatch.api.house.resource import credential, failure
 from facewatch.api.house.style import STYLE
 
@@ -16,6 +26,7 @@ FAMILY = Family(
         *settings.ROUTES,
         *people.ROUTES,
         *suggestions.ROUTES,
+        *events.ROUTES,
         *audit.ROUTES,
     ],
     credential=credential,
