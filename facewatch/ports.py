@@ -25,6 +25,7 @@ from facewatch.domain.events import (
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen, Template
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, LocationId, OrgId, PersonId
+from facewatch.domain.past import PastMatchmaker, PastVisit
 from facewatch.domain.people import (
     Called,
     EnrolledFace,
@@ -160,6 +161,21 @@ class Engine(Protocol):
         self, crops: Sequence[Pixels]
     ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
         """As `embed`, and (n,) how much each template tells about who it is, 0..1."""
+        ...
+
+
+class Embedder(Protocol):
+    """Embeds aligned faces. Blocks; one thread at a time."""
+
+    @property
+    def model(self) -> str:
+        """Name of its card."""
+        ...
+
+    def embed_telling(
+        self, crops: Sequence[Pixels]
+    ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+        """As `Engine.embed_telling`."""
         ...
 
 
@@ -392,6 +408,43 @@ class SimilarEvents(Protocol):
 
         Fewer than *limit* only at the end.
         """
+        ...
+
+
+class Past(Protocol):
+    """Visits and matchmakers with their crops, to be decided or embedded again."""
+
+    async def visits(
+        self,
+        org: OrgId,
+        model: str,
+        limit: int,
+        *,
+        since: datetime | None = None,
+        camera: CameraId | None = None,
+        before: EventId | None = None,
+    ) -> list[PastVisit]:
+        """Newest first, from just after *before*, with the template of *model* if there is one."""
+        ...
+
+    async def matchmakers(
+        self, org: OrgId, model: str, limit: int, after: FaceId | None = None
+    ) -> list[PastMatchmaker]:
+        """By id, from just behind *after*, with the template of *model* if there is one."""
+        ...
+
+    async def put(
+        self, org: OrgId, model: str, templates: Sequence[tuple[FaceId, Template]]
+    ) -> None:
+        """What *model* makes of these faces; nothing is kept of whoever was erased meanwhile."""
+        ...
+
+    async def put_gallery_in_force(self, org: OrgId) -> None:
+        """Its matchmakers have other templates: running workers load them."""
+        ...
+
+    async def tell_of_model(self, model: str) -> None:
+        """Running services load *model*."""
         ...
 
 

@@ -16,6 +16,7 @@ from facewatch.ports import (
     Decisions,
     Locations,
     Orgs,
+    Past,
     People,
     Register,
     SimilarEvents,
@@ -32,6 +33,7 @@ from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.locations import PostgresLocations
 from facewatch.store.migrate import migrate
 from facewatch.store.orgs import PostgresOrgs
+from facewatch.store.past import PostgresPast
 from facewatch.store.people import PostgresPeople
 from facewatch.store.register import PostgresRegister
 from facewatch.store.remembered import RememberedKeys
@@ -49,6 +51,7 @@ class Stores:
     events: PostgresFaceEvents
     decisions: Decisions
     similar: SimilarEvents
+    past: Past
     cameras: Cameras
     statuses: CameraStatuses
     locations: Locations
@@ -86,6 +89,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             events=(events := PostgresFaceEvents(database)),
             decisions=PostgresDecisions(database, events),
             similar=PostgresSimilarEvents(database, events),
+            past=PostgresPast(database, events),
             cameras=PostgresCameras(database, Vault(home)),
             statuses=PostgresCameraStatuses(database),
             locations=PostgresLocations(database),

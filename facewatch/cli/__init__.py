@@ -15,6 +15,7 @@ _COMMANDS = (
     "replay",
     "eval",
     "calibrate",
+    "whatif",
     "event",
     "explain",
     "person",

@@ -23,6 +23,10 @@ class Embedder:
         return self._session.card
 
     @property
+    def model(self) -> str:
+        return self.card.name
+
+    @property
     def calibration(self) -> Calibration:
         calibration = self.card.calibration
         assert calibration is not None, "every embedder's card has one"

@@ -103,16 +103,24 @@ def open_engine(
         ModelMissing, ModelCorrupt, LicenceNotAccepted: a file is not usable.
         ProviderMissing: a provider is not there.
     """
-    finds, embeds = _card(detector, Kind.DETECTOR), _card(embedder, Kind.EMBEDDER)
+    finds = _card(detector, Kind.DETECTOR)
     return FaceEngine(
         Detector(
             Session(finds, directory, providers=providers, threads=threads),
             long_side=long_side,
             threshold=score_threshold,
         ),
-        Embedder(Session(embeds, directory, providers=providers, threads=threads)),
+        open_embedder(directory, embedder, providers=providers, threads=threads),
         calibration,
     )
+
+
+def open_embedder(
+    directory: Path, name: str, *, providers: Sequence[str] = ("cpu",), threads: int = 1
+) -> Embedder:
+    """The embedder alone, for faces that are aligned already; as `open_engine`."""
+    card = _card(name, Kind.EMBEDDER)
+    return Embedder(Session(card, directory, providers=providers, threads=threads))
 
 
 def _card(name: str, kind: Kind) -> ModelCard:
