@@ -693,6 +693,10 @@ class People(Protocol):
         """What *model* made of their matchmakers; nobody is there who has none."""
         ...
 
+    async def holding(self, org: OrgId, faces: Sequence[FaceId]) -> dict[FaceId, PersonId]:
+        """Whose matchmakers these are today; one that was deleted is not there."""
+        ...
+
     async def of_names(self, org: OrgId, names: Sequence[str]) -> dict[str, PersonId]:
         """Who is called so; a name that nobody has is not there."""
         ...

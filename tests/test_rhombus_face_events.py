@@ -603,6 +603,39 @@ async def test_a_name_that_nobody_has_makes_a_person_once(
     assert [tuple(row) for row in kinds] == [("event", 12), ("person", 1)]
 
 
+async def test_a_name_that_is_made_twice_at_once_is_one_person_s(house: House) -> None:
+    visits = ids(await house.seen(*[None] * 12))
+    names = [f"Dora {n}" for n in range(12)]
+    await asyncio.gather(
+        *(
+            house.ask("updateFaceEvent", eventUuid=id, personName=name)
+            for id, name in zip(visits, names, strict=True)
+        ),
+        *(
+            house.client.post("/api/faceRecognition/person/createPerson", json={"name": name})
+            for name in names
+        ),
+    )
+
+    assert sorted(it.name or "" for it in await house.people.all(ORG)) == sorted(names)
+
+
+async def test_a_name_is_the_same_however_it_is_composed(house: House) -> None:
+    zoe = await house.people.create(ORG, "Zo\u00eb")
+    (record,) = await house.seen(None)
+
+    answer = await house.ask(
+        "updateFaceEvent", eventUuid=to_ruuid(record.id), personName="Zoe\u0308"
+    )
+
+    assert answer["faceEvent"]["personUuid"] == to_ruuid(zoe.id)
+    for given in (
+        {"faceNames": ["Zoe\u0308"]},
+        {"faceNameContains": "Zoe\u0308"},
+    ):
+        assert await house.found(**given) == [to_ruuid(record.id)]
+
+
 async def test_a_name_beside_somebody_who_is_no_candidate_decides(house: House) -> None:
     ann, bob = [await house.people.create(ORG, name) for name in ("Ann", "Bob")]
     (record,) = await house.seen(None)

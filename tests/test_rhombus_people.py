@@ -629,8 +629,12 @@ async def test_a_sighting_is_one_matchmaker_of_a_person(house: House) -> None:
     )
 
     assert sum("faceMatchmaker" in answer for _, answer in answers) == 1
+    kept = {path for path in house.objects.rglob("*") if path.is_file()}
     said = await house.refused("matchmaker/createFaceMatchmakerFromSighting", **message)
     assert "this very sighting" in said
+    # what was refused leaves no pixels
+    assert {path for path in house.objects.rglob("*") if path.is_file()} == kept
+    assert len([path for path in kept if "enrolment" in path.parts]) == 3
 
 
 async def test_an_event_that_is_not_ours_cannot_be_copied(house: House) -> None:

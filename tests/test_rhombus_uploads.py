@@ -3,7 +3,7 @@
 import asyncio
 import base64
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from datetime import timedelta
@@ -19,11 +19,12 @@ from factories import ORG, some_deps
 from facewatch.api.rhombus.embedding import Embedding
 from facewatch.api.server import application, serving
 from facewatch.demo.cast import COLLINS, HOPPER, OBAMA_2010, OBAMA_2012
-from facewatch.domain.ids import OrgId, new_id, to_prefixed, to_ruuid
-from facewatch.errors import ObjectStoreUnavailable
+from facewatch.domain.ids import FaceId, OrgId, new_id, to_prefixed, to_ruuid
+from facewatch.domain.uploads import Upload
+from facewatch.errors import DatabaseUnavailable, ObjectStoreUnavailable
 from facewatch.gallery.exact import ExactGallery
 from facewatch.people.forget import forget
-from facewatch.people.inbox import Bounds, Inbox
+from facewatch.people.inbox import Bounds, Inbox, Sent
 from facewatch.people.likeness import Likeness
 from facewatch.people.look import Looker
 from facewatch.people.upload import UploadEnroller
@@ -282,6 +283,19 @@ async def test_a_face_that_looks_like_somebody_else_is_warned_of(house: House) -
     assert (like["success"], unlike["success"]) == (True, True)
 
 
+async def test_a_photo_of_the_wrong_person_that_was_deleted_is_not_warned_of(
+    house: House,
+) -> None:
+    wrong = await house.upload(("Ann.jpg", house.photo(OBAMA_2012)))
+    (done,) = await house.became(wrong["transactionId"])
+    await house.ask("matchmaker/deleteFaceMatchmaker", faceId=done["faceId"])
+
+    right = await house.upload(("Barack Obama.jpg", house.photo(OBAMA_2010)))
+
+    (done,) = await house.became(right["transactionId"])
+    assert (done["success"], done.get("warningMsg")) == (True, None)
+
+
 async def test_another_org_sees_no_transaction_of_ours(house: House) -> None:
     await house.upload(("Ann.jpg", house.photo(HOPPER)), transaction="txn_1")
     theirs = OrgId(new_id())
@@ -480,6 +494,58 @@ async def test_a_photo_that_kills_its_workers_is_given_up_and_blocks_nobody(hous
     assert (good["success"], well["success"]) == (True, True)
 
 
+async def test_a_database_that_is_down_costs_no_try(house: House) -> None:
+    answer = await house.upload(("Ann.jpg", house.photo(HOPPER)))
+
+    class Breaking(PostgresUploads):
+        """Loses its connections once it has given something out, until somebody mends it."""
+
+        broken = False
+
+        async def take(self, worker: str, limit: int, lease: timedelta) -> list[Upload]:
+            taken = await super().take(worker, limit, lease)
+            self.broken = bool(taken)
+            return taken
+
+        async def let_go(self, worker: str, faces: Sequence[FaceId] | None = None) -> None:
+            if self.broken:
+                raise DatabaseUnavailable("nobody answers", "start it")
+            await super().let_go(worker, faces)
+
+    breaking = Breaking(house.database)
+    enroller = replace(house.enroller, uploads=breaking, blobs=Down(house.objects))
+    for _ in range(4):
+        with pytest.raises(ObjectStoreUnavailable):
+            await enroller.step()
+        breaking.broken = False
+    with pytest.raises(ObjectStoreUnavailable):
+        await enroller.step()
+    breaking.broken = False
+    await enroller._give_back()
+
+    (upload,) = await house.uploads.of_transaction(ORG, answer["transactionId"])
+    assert upload.tries == 0
+    (done,) = await house.became(answer["transactionId"])
+    assert done["success"]
+
+
+async def test_photos_of_which_one_cannot_be_kept_leave_nothing(house: House) -> None:
+    class Full(LocalBlobs):
+        """Has room for one."""
+
+        async def put_all(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
+            await super().put_all(objects[:1])
+            raise ObjectStoreUnavailable("the disk is full", "make room")
+
+    inbox = Inbox(house.uploads, house.people, Full(house.objects), header)
+    files = [Sent(f"{n}.jpg", house.photo(HOPPER)) for n in range(2)]
+    with pytest.raises(ObjectStoreUnavailable):
+        await inbox.keep(ORG, "t", files, create=True)
+
+    assert house.kept() == set()
+    assert await house.metadata("t") == []
+
+
 async def test_an_object_store_that_is_down_costs_no_try(house: House) -> None:
     answer = await house.upload(("Ann.jpg", house.photo(HOPPER)))
     with pytest.raises(ObjectStoreUnavailable):
@@ -487,6 +553,33 @@ async def test_an_object_store_that_is_down_costs_no_try(house: House) -> None:
 
     (upload,) = await house.uploads.of_transaction(ORG, answer["transactionId"])
     assert upload.tries == 0
+    (done,) = await house.became(answer["transactionId"])
+    assert done["success"]
+
+
+async def test_a_clean_stop_costs_no_try(house: House) -> None:
+    answer = await house.upload(("Ann.jpg", house.photo(HOPPER)))
+    looking = asyncio.Event()
+
+    class Slow(LocalBlobs):
+        """Says that it is asked, and takes its time."""
+
+        async def get(self, key: str) -> bytes:
+            looking.set()
+            await asyncio.sleep(3600)
+            return await super().get(key)
+
+    enroller = replace(house.enroller, blobs=Slow(house.objects))
+    for _ in range(4):
+        looking.clear()
+        step = asyncio.create_task(enroller.step())
+        async with asyncio.timeout(10):
+            await looking.wait()
+        step.cancel()
+        await asyncio.wait([step])
+        (upload,) = await house.uploads.of_transaction(ORG, answer["transactionId"])
+        assert upload.tries == 0
+
     (done,) = await house.became(answer["transactionId"])
     assert done["success"]
 
@@ -516,6 +609,39 @@ async def test_who_is_forgotten_while_their_photo_is_looked_at_stays_forgotten(
 
     assert await house.enrolled() == {}
     assert await house.metadata("t") == []
+    assert house.kept() == set()
+
+
+async def test_forgetting_who_has_a_name_that_was_freed_spares_whom_it_was_freed_by(
+    house: House,
+) -> None:
+    answer = await house.upload(("Ann.jpg", house.photo(HOPPER)))
+    (done,) = await house.became(answer["transactionId"])
+    renamed = {"uuid": done["personUuid"], "name": "Beth", "updatedSetMethodMap": {"setName": True}}
+    await house.ask("person/updatePerson", personSelectiveUpdate=renamed)
+    other = await house.ask("person/createPerson", name="Ann")
+
+    await house.ask("person/deletePerson", personUuid=other["person"]["uuid"])
+
+    assert await house.enrolled() == {"Beth": 1}
+    assert await house.metadata(answer["transactionId"]) == [done]
+    assert await house.blobs.get(done["origS3Key"]) == house.photo(HOPPER)
+
+
+async def test_a_photo_that_was_split_off_goes_with_whom_it_went_to(house: House) -> None:
+    answer = await house.upload(("Ann.jpg", house.photo(HOPPER)))
+    (done,) = await house.became(answer["transactionId"])
+    split = {"faces": [done["faceId"]], "name": "Beth"}
+    async with house.client.post(f"/api/v1/people/{done['personUuid']}/split", json=split) as said:
+        beth = (await said.json())["id"]
+
+    await house.ask("person/deletePerson", personUuid=done["personUuid"])
+
+    moved = done | {"personUuid": beth}
+    assert await house.metadata(answer["transactionId"]) == [moved]
+    assert await house.blobs.get(done["origS3Key"]) == house.photo(HOPPER)
+    await house.ask("person/deletePerson", personUuid=beth)
+    assert await house.metadata(answer["transactionId"]) == []
     assert house.kept() == set()
 
 

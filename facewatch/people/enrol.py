@@ -8,7 +8,8 @@ from datetime import UTC, datetime
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id
 from facewatch.domain.keys import photo_prefix
 from facewatch.domain.people import Matchmaker
-from facewatch.errors import AlreadyExists, UnusablePhoto, UnusableValue
+from facewatch.errors import AlreadyExists, NotFound, UnusablePhoto, UnusableValue
+from facewatch.people.forget import drop_pixels
 from facewatch.people.likeness import Likeness
 from facewatch.people.look import Gate as Gate
 from facewatch.people.look import Looker, Photo
@@ -58,9 +59,25 @@ class Enroller:
         await self.blobs.put_all([(keys.photo, photo, mime), *cut(enrolment, keys)])
         known = known or await made(self.people, org, person)
         (warning,) = await self.likeness.warnings(org, [(known, enrolment)])
-        matchmaker = await self.people.enrol(org, known, enrolment, keys)
+        matchmaker = await add(self.people, self.blobs, org, known, enrolment, keys)
         self.likeness.enrolled([matchmaker])
         return Enrolled(matchmaker, warning)
+
+
+async def add(
+    people: People,
+    blobs: Blobs,
+    org: OrgId,
+    person: PersonId,
+    enrolment: Enrolment,
+    keys: PhotoKeys,
+) -> Matchmaker:
+    """`People.enrol` with pixels that are kept already; where it is refused, they go."""
+    try:
+        return await people.enrol(org, person, enrolment, keys)
+    except (NotFound, AlreadyExists, UnusablePhoto):
+        await drop_pixels(blobs, keys.all)
+        raise
 
 
 def photo_key(prefix: str, mime: str) -> str:

@@ -123,8 +123,8 @@ class Inbox:
         """Pixels before rows, so that no row points at nothing."""
         if not kept:
             return
-        await self.blobs.put_all([(it.key, body, it.mime) for it, body in kept])
         try:
+            await self.blobs.put_all([(it.key, body, it.mime) for it, body in kept])
             await self.uploads.add([it for it, _ in kept])
         except StoreTrouble:
             with contextlib.suppress(StoreTrouble):

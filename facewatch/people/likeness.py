@@ -3,7 +3,7 @@
 import asyncio
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import numpy as np
 
@@ -47,7 +47,8 @@ class Likeness:
         model = enrolments[0][1].model
         owners = await self.people.photo_owners(org, [it.digest for _, it in enrolments])
         own = await self.people.templates(org, persons, model)
-        likest = await asyncio.to_thread(self._likest, org, enrolments)
+        fresh = await self._fresh(org)
+        likest = await asyncio.to_thread(self._likest, org, enrolments, fresh)
         said = []
         for (person, enrolment), like in zip(enrolments, likest, strict=True):
             same = owners.setdefault(enrolment.digest, [])
@@ -64,11 +65,19 @@ class Likeness:
             own.setdefault(person, []).append(enrolment.template)
         return said
 
+    async def _fresh(self, org: OrgId) -> list[Matchmaker]:
+        """Those of `recent` that are still enrolled, as whose they are today."""
+        fresh = [it for it in self.recent if it.org == org]
+        held = await self.people.holding(org, [it.face for it in fresh])
+        return [replace(it, person=held[it.face]) for it in fresh if it.face in held]
+
     def _likest(
-        self, org: OrgId, enrolments: Sequence[tuple[PersonId, Enrolment]]
+        self,
+        org: OrgId,
+        enrolments: Sequence[tuple[PersonId, Enrolment]],
+        fresh: list[Matchmaker],
     ) -> list[Hit | None]:
         """Of each, the enrolled face of somebody else that is most like it. Blocks."""
-        fresh = [it for it in self.recent if it.org == org]
         found = []
         for person, enrolment in enrolments:
             hits = [

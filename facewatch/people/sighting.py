@@ -14,6 +14,7 @@ from facewatch.domain.ids import EventId, FaceId, OrgId, PersonId, new_id
 from facewatch.domain.keys import photo_prefix
 from facewatch.domain.people import Matchmaker, Sighting
 from facewatch.errors import NotFound, UnusablePhoto
+from facewatch.people.enrol import add
 from facewatch.people.look import Gate
 from facewatch.ports import Blobs, Enrolment, People, PhotoKeys, Picture
 
@@ -65,7 +66,7 @@ class Copier:
         await self.blobs.put(keys.thumbnail, photo, "image/jpeg")
         if crop_key:
             await self.blobs.put(crop_key, enrolment.crop, "image/png")
-        return await self.people.enrol(org, person, enrolment, keys)
+        return await add(self.people, self.blobs, org, person, enrolment, keys)
 
     def _refuse_unfit(self, sighting: Sighting) -> None:
         if not sighting.thumbnail_key:

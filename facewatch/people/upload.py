@@ -4,10 +4,10 @@ import asyncio
 import contextlib
 import hashlib
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import timedelta
 
-from facewatch.domain.ids import OrgId, PersonId
+from facewatch.domain.ids import FaceId, OrgId, PersonId
 from facewatch.domain.uploads import FORGOTTEN, TWICE, Upload
 from facewatch.errors import NotFound, StoreTrouble, UnusablePhoto
 from facewatch.people.enrol import cut, made, photo_keys
@@ -28,6 +28,7 @@ class UploadEnroller:
     Attributes:
         worker: Who takes photos in hand; the same again after a restart.
         at_once: How many are taken in hand together: they share the cost of being written.
+        unfinished: In hand when a store was down, and not given back yet.
     """
 
     uploads: Uploads
@@ -37,22 +38,36 @@ class UploadEnroller:
     likeness: Likeness
     worker: str
     at_once: int = 8
+    unfinished: set[FaceId] = field(default_factory=set)
 
     async def step(self) -> list[Upload]:
         """Settle the oldest that wait, and give them as they were.
 
+        Cancelled, or where a store is down, it gives them back: that costs them no try.
+
         Raises:
             StoreTrouble: a store does not answer; they wait on.
         """
+        await self._give_back()
         taken = await self.uploads.take(self.worker, self.at_once, _LEASE)
         try:
             for org in dict.fromkeys(it.org for it in taken):
                 await self._settle(org, [it for it in taken if it.org == org])
-        except StoreTrouble:
+        except (StoreTrouble, asyncio.CancelledError):
+            self.unfinished.update(it.face for it in taken)
             with contextlib.suppress(StoreTrouble):
-                await self.uploads.let_go(self.worker, [it.face for it in taken])
+                await self._give_back()
             raise
         return taken
+
+    async def _give_back(self) -> None:
+        if faces := list(self.unfinished):
+            self.unfinished.clear()
+            try:
+                await self.uploads.let_go(self.worker, faces)
+            except StoreTrouble:
+                self.unfinished.update(faces)
+                raise
 
     async def _settle(self, org: OrgId, uploads: Sequence[Upload]) -> None:
         readable, refused = await self._readable(org, uploads)

@@ -8,6 +8,11 @@ MOST_CHARACTERS = 200
 """An index takes no more than 2,700 bytes."""
 
 
+def composed(text: str) -> str:
+    """*text* as names and labels are compared: NFC."""
+    return unicodedata.normalize("NFC", text)
+
+
 def as_kept(text: str, what: str) -> str:
     """*text* composed (NFC), without space around it; *what* says what it is, for the error.
 
@@ -19,7 +24,7 @@ def as_kept(text: str, what: str) -> str:
     Raises:
         UnusableValue: it is blank, too long, or no text.
     """
-    kept = unicodedata.normalize("NFC", text).strip()
+    kept = composed(text).strip()
     try:
         kept.encode()
     except UnicodeEncodeError:

@@ -1,5 +1,6 @@
 """What an operator says about a recorded visit: whose it is, or that it is to go."""
 
+import unicodedata
 from collections.abc import Sequence
 
 from facewatch.domain.ids import EventId, OrgId, PersonId, new_id
@@ -13,7 +14,8 @@ async def assign(
     work: Work, org: OrgId, event: EventId, person: PersonId | None, name: str
 ) -> None:
     """`ports.FaceEvents.assign`, in the transaction of *work*."""
-    whose = await _meant(work, org, event, person, name.strip())
+    name = unicodedata.normalize("NFC", name).strip()  # as every name is kept
+    whose = await _meant(work, org, event, person, name)
     await _lock(work, org, event)
     await give(work, [event], whose and whose["id"])
     if whose and whose["made"]:
@@ -74,7 +76,7 @@ async def _called(work: Work, org: OrgId, name: str, event: EventId) -> Row:
         )
     if known := await work.row("person_of_name", org=org, name=name):
         return known
-    await work.fetch("names_lock", org=org)
+    await work.fetch("person_name_lock", org=org, name=name)
     if known := await work.row("person_of_name", org=org, name=name):
         return known
     if unnamed := await work.row("unnamed_of_event", org=org, event=event):

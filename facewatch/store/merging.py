@@ -76,6 +76,7 @@ async def split(
         await work.fetch("enrolled_faces_move", faces=faces, person=target)
         revision = await next_revision(work, org)
         await work.fetch("matchmakers_move", faces=faces, person=target, revision=revision)
+        await work.fetch("uploads_move", faces=faces, person=target)
     await corrections.give(work, events, target)
     await work.fetch("log_changes", org=org, kind="event", subjects=events)
     await tell(work, org, [person, target])

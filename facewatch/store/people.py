@@ -158,6 +158,11 @@ class PostgresPeople:
             found.setdefault(PersonId(row["person"]), []).append(received(row["embedding"]))
         return found
 
+    async def holding(self, org: OrgId, faces: Sequence[FaceId]) -> dict[FaceId, PersonId]:
+        """Whose matchmakers these are today; one that was deleted is not there."""
+        rows = await self._database.fetch("matchmakers_held", org=org, faces=faces)
+        return {FaceId(row["face"]): PersonId(row["person"]) for row in rows}
+
     async def of_names(self, org: OrgId, names: Sequence[str]) -> dict[str, PersonId]:
         """Who is called so; a name that nobody has is not there."""
         rows = await self._database.fetch("people_of_names", org=org, names=names)

@@ -19,6 +19,7 @@ from facewatch.domain.ids import EventId, FaceId, PersonId
 from facewatch.domain.people import LastSeen, Part, Profile
 from facewatch.errors import InvalidRequest
 from facewatch.people.forget import erase
+from facewatch.people.words import composed
 from facewatch.ports import ApiKey, ProfileChanges
 
 MOST_AT_ONCE = 1000
@@ -130,7 +131,8 @@ async def list_people(deps: Deps, caller: ApiKey, asked: PeopleIn) -> Page[Perso
     """Persons, newest first, with how often and where they were seen."""
     before = PersonId(asked.cursor) if asked.cursor else None
     if asked.named:
-        found = await deps.register.named(caller.org, asked.limit + 1, before, asked.prefix)
+        prefix = asked.prefix and composed(asked.prefix)
+        found = await deps.register.named(caller.org, asked.limit + 1, before, prefix)
     elif asked.prefix is None:
         found = await deps.register.unnamed(caller.org, asked.limit + 1, before)
     else:

@@ -21,6 +21,7 @@ from facewatch.api.rhombus.wire import (
 )
 from facewatch.domain.events import EventFilter
 from facewatch.domain.ids import CameraId, EventId, LocationId, OrgId, PersonId, from_ruuid
+from facewatch.people.words import composed
 
 _DEFAULT_WINDOW = timedelta(days=7)
 _DEFAULT_PAGE = 100
@@ -34,16 +35,16 @@ Found = TypeVar("Found")
 def wanted(asked: SearchFilter) -> EventFilter:
     """What is asked for, in the house's words."""
     window = asked.timestamp_filter or TimestampFilter()
-    part = (asked.face_name_contains or "").strip()
+    part = composed(asked.face_name_contains or "").strip()
     return EventFilter(
         since=window.range_start,
         until=window.range_end,
         cameras=_ids(CameraId, [id and _FACET.sub("", id) for id in asked.device_uuids or ()]),
         locations=_ids(LocationId, asked.location_uuids),
         people=_ids(PersonId, asked.person_uuids),
-        names=_given(asked.face_names),
+        names=_names(asked.face_names),
         name_part=part if len(part) >= _SHORTEST_PART else None,
-        labels=_given(asked.labels),
+        labels=_names(asked.labels),
         has_template=asked.has_embedding if isinstance(asked, FaceEventSearchFilter) else None,
         has_name=asked.has_name,
     )
@@ -88,6 +89,10 @@ async def page(
     secret = await deps.keys.page_secret(org)
     since_ms = milliseconds(window.since) if window.since else 0
     return found[:size], paging.sealed(secret, question, id_of(found[size - 1]), since_ms)
+
+
+def _names(texts: Sequence[str | None] | None) -> frozenset[str] | None:
+    return _given([text and composed(text) for text in texts or ()])
 
 
 def _given(texts: Sequence[str | None] | None) -> frozenset[str] | None:

@@ -60,12 +60,17 @@ UPDATE face_upload u
  WHERE u.face = s.face;
 
 -- name: uploads_forget
--- Of somebody who is being forgotten; those that wait know them perhaps by their name only.
+-- Of somebody who is being forgotten; those that wait know them perhaps by their name only. The
+-- photo of one that was enrolled is its matchmaker's, and goes with that.
 DELETE FROM face_upload u
  WHERE u.org = :org
    AND (u.person IN (SELECT p.id FROM person p WHERE p.id = :person OR p.merged_into = :person)
-        OR u.person_name = (SELECT p.name FROM person p WHERE p.id = :person))
-RETURNING key;
+        OR u.person IS NULL AND u.person_name IN (
+           SELECT p.name FROM person p WHERE p.id = :person OR p.merged_into = :person))
+RETURNING CASE WHEN u.state = 'waiting' THEN u.key ELSE '' END AS key;
+
+-- name: uploads_move
+UPDATE face_upload SET person = :person WHERE face = ANY(:faces::uuid[]);
 
 -- name: uploads_of_removed
 UPDATE face_upload SET key = '' WHERE face = :face;

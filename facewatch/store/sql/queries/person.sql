@@ -142,6 +142,12 @@ SELECT m.person, vector_send(t.embedding) AS embedding
  WHERE m.org = :org AND m.person = ANY(:persons::uuid[]) AND m.revision_removed IS NULL
  ORDER BY m.face;
 
+-- name: matchmakers_held
+-- By whom these are held today; what was deleted is not there.
+SELECT face, person
+  FROM matchmaker
+ WHERE org = :org AND face = ANY(:faces::uuid[]) AND revision_removed IS NULL;
+
 -- name: people_of_names
 -- Of several of one name the first who was made.
 SELECT DISTINCT ON (p.name) p.name, p.id
@@ -305,10 +311,6 @@ SELECT p.id, p.name, false AS made
  ORDER BY p.id
  LIMIT 1
    FOR KEY SHARE;
-
--- name: names_lock
--- One at a time may look for a name and give it to somebody new.
-SELECT id FROM org WHERE id = :org FOR NO KEY UPDATE;
 
 -- name: person_made
 INSERT INTO person (id, org, name) VALUES (:id, :org, :name) RETURNING id, name, true AS made;
