@@ -21,12 +21,14 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from factories import LOCATION, ORG, a_camera, a_decision, a_face, a_record, some_deps
+from factories import LOCATION, ORG, a_camera, a_decision, a_face, a_record, a_template, some_deps
 from homes import a_home
 
+from facewatch.api.rhombus.embedding import Embedding
 from facewatch.api.server import application, serving
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import to_ruuid
+from facewatch.domain.keys import event_prefix
 from facewatch.people.look import Looker
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database, open_database
@@ -106,7 +108,9 @@ async def stocked(
         record = a_record(camera.id, at, closed=True, decision=a_decision(ann.id))
         face = a_face(record.id, box=Box(101.0, 80.0, 161.0, 160.0))
         shown = replace(record.snapshot, faces=(face,))
-        records.append(replace(record, face=face.id, snapshot=shown))
+        prefix = event_prefix(ORG, record.id, at)
+        pictures = {"frame_key": f"{prefix}/1.jpg", "thumbnail_key": f"{prefix}/2.jpg"}
+        records.append(replace(record, face=face.id, snapshot=shown, **pictures))
     for start in range(0, events, 200):
         part = records[start : start + 200]
         keys = [key for it in part for key in (it.frame_key, it.thumbnail_key, *it.look_keys)]
@@ -127,6 +131,7 @@ async def stocked(
                 "events": [to_ruuid(it.id) for it in records],
                 "pictures": [records[0].frame_key, records[0].thumbnail_key],
                 "photo": str(photos / "astronaut.png"),
+                "embedding": Embedding.of(a_template(), "sface", 0.9).model_dump(by_alias=True),
                 "owner": to_ruuid(ann.id),
                 "org": to_ruuid(ORG),
                 "camera": to_ruuid(camera.id),

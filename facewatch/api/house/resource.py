@@ -110,7 +110,8 @@ async def _body(request: web.Request, *, optional: bool) -> Mapping[str, Any]:
     if request.query:
         raise errors.InvalidRequest("nothing is asked in this query", "send it in the body")
     try:
-        body = json.loads(await body_of(request) or ("{}" if optional else ""))
+        text = (await body_of(request)).decode()  # of bytes it would take UTF-16 as well
+        body = json.loads(text or ("{}" if optional else ""))
     except (ValueError, RecursionError) as error:
         raise errors.InvalidRequest(f"the body is not JSON: {error}", "send an object") from None
     if not isinstance(body, dict):

@@ -8,7 +8,7 @@ import re
 from datetime import UTC, datetime, timedelta
 from typing import Annotated
 
-from pydantic import BaseModel, ConfigDict, Field, PlainValidator, WithJsonSchema
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainValidator, WithJsonSchema
 from pydantic.alias_generators import to_camel
 
 from facewatch.domain.events import FaceEvent, NamedCandidate
@@ -70,23 +70,32 @@ def share(value: float) -> float:
     return round(value, 6)
 
 
+def whole(value: object) -> object:
+    """*value*, as an int where it is a whole number: to JSON Schema 7.0 is an integer.
+
+    >>> whole(7.0), whole(7.5), whole("7.0")
+    (7, 7.5, '7.0')
+    """
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
 def moment(value: object) -> datetime | None:
     """A date as clients spell it: ISO 8601, UTC where it tells no offset, or epoch milliseconds.
 
     >>> moment("2026-07-27T15:20:00-07:00") == moment(1785190800000) == moment("1785190800000")
     True
     """
-    match value:
+    match whole(value):
         case None:
             return None
         case bool():
             raise ValueError("must be a date")
-        case int():
-            return _EPOCH + timedelta(milliseconds=min(max(value, 0), _LATEST_MS))
-        case str() if re.fullmatch("[0-9]{9,15}", value):
-            return moment(int(value))
-        case str():
-            return _iso(value)
+        case int(number):
+            return _EPOCH + timedelta(milliseconds=min(max(number, 0), _LATEST_MS))
+        case str(text) if re.fullmatch("[0-9]{9,15}", text):
+            return moment(int(text))
+        case str(text):
+            return _iso(text)
         case _:
             raise ValueError("must be a date")
 
@@ -218,7 +227,12 @@ class PageRequest(Message):
 
     last_evaluated_key: str | None = None
     max_page_size: (
-        Annotated[int, Field(ge=1, le=1000, json_schema_extra={"format": "int32"})] | None
+        Annotated[
+            int,
+            BeforeValidator(whole),
+            Field(ge=1, le=1000, json_schema_extra={"format": "int32"}),
+        ]
+        | None
     ) = None
 
 
