@@ -146,6 +146,10 @@ class DatabaseUnavailable(StoreTrouble):
     """Postgres does not answer."""
 
 
+class WriterInTheWay(DatabaseUnavailable):
+    """Two wrote the same rows in different orders; this one was stopped, and may try again."""
+
+
 class ObjectStoreUnavailable(StoreTrouble):
     """The object store does not answer, or refuses us."""
 

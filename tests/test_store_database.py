@@ -12,7 +12,7 @@ import asyncpg
 import pytest
 from factories import LOCATION, ORG
 
-from facewatch.errors import DatabaseUnavailable
+from facewatch.errors import DatabaseUnavailable, WriterInTheWay
 from facewatch.store.database import Database, Statement, open_database, statements
 from facewatch.store.embedded import embedded_postgres
 from facewatch.store.migrate import migrate, migrations
@@ -197,3 +197,22 @@ async def test_a_killed_postgres_is_trouble_then_forgotten() -> None:
                     await ring(database, "back")
                     assert await anext(rung) == "back"
                     await rung.aclose()
+
+
+async def test_of_two_writers_in_each_other_s_way_one_is_told_to_try_again(
+    database: Database,
+) -> None:
+    await database.fetch("garbage_add", keys=["a", "b"], orgs=[ORG, ORG])
+    both = asyncio.Barrier(2)
+
+    async def write(*keys: str) -> None:
+        async with database.transaction() as work:
+            await work.fetch("garbage_done", keys=[keys[0]])
+            await both.wait()
+            await work.fetch("garbage_done", keys=[keys[1]])
+
+    async with asyncio.timeout(20):
+        ends = await asyncio.gather(write("a", "b"), write("b", "a"), return_exceptions=True)
+
+    assert sum(end is None for end in ends) == 1
+    assert sum(isinstance(end, WriterInTheWay) for end in ends) == 1

@@ -13,7 +13,7 @@ import asyncpg
 
 from facewatch.domain.ids import LocationId, OrgId
 from facewatch.domain.urls import redact
-from facewatch.errors import DatabaseUnavailable
+from facewatch.errors import DatabaseUnavailable, WriterInTheWay
 
 Row: TypeAlias = asyncpg.Record
 
@@ -266,6 +266,8 @@ async def connected(dsn: str) -> AsyncIterator[asyncpg.Connection]:
 def _translated(dsn: str) -> Iterator[None]:
     try:
         yield
+    except asyncpg.TransactionRollbackError as error:
+        raise WriterInTheWay(f"another writer was in the way: {error}", "try again") from error
     except _DOWN as error:
         why = _shown(str(error)) or "no answer in time"
         raise DatabaseUnavailable(

@@ -15,7 +15,7 @@ from facewatch.domain.events import AssignedBy, EventFilter, EventRecord, FaceEv
 from facewatch.domain.faces import Quality, Template
 from facewatch.domain.ids import CameraId, EventId, FaceId, LocationId, OrgId, PersonId, first_id
 from facewatch.domain.people import Candidate, Decision
-from facewatch.errors import DatabaseUnavailable, NotFound, RecordRefused
+from facewatch.errors import DatabaseUnavailable, NotFound, RecordRefused, WriterInTheWay
 from facewatch.store import corrections
 from facewatch.store.database import Database, Row, Work
 
@@ -167,7 +167,7 @@ class PostgresFaceEvents:
                         await work.fetch("people_gate_shared", org=org)
                     await write(work)
                 return
-            except (asyncpg.DeadlockDetectedError, asyncpg.ForeignKeyViolationError) as error:
+            except (WriterInTheWay, asyncpg.ForeignKeyViolationError) as error:
                 if not tries_left:
                     raise DatabaseUnavailable(
                         f"events cannot be written: {error}", "they are tried again"

@@ -74,9 +74,9 @@ async def split(
     await work.fetch("thumbnail_face_free", person=person, faces=faces, events=events)
     if faces:
         await work.fetch("enrolled_faces_move", faces=faces, person=target)
+        await work.fetch("uploads_move", faces=faces, person=target)
         revision = await next_revision(work, org)
         await work.fetch("matchmakers_move", faces=faces, person=target, revision=revision)
-        await work.fetch("uploads_move", faces=faces, person=target)
     await corrections.give(work, events, target)
     await work.fetch("log_changes", org=org, kind="event", subjects=events)
     await tell(work, org, [person, target])

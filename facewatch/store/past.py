@@ -12,7 +12,7 @@ from facewatch.domain.faces import Quality, Template
 from facewatch.domain.ids import CameraId, EventId, FaceId, OrgId, PersonId
 from facewatch.domain.past import PastMatchmaker, PastVisit
 from facewatch.domain.people import Called
-from facewatch.errors import DatabaseUnavailable
+from facewatch.errors import DatabaseUnavailable, WriterInTheWay
 from facewatch.store.database import Database, Row
 from facewatch.store.enrolments import model_id, next_revision
 from facewatch.store.events import LAST, PostgresFaceEvents, received, spelled
@@ -88,7 +88,7 @@ class PostgresPast:
                     embeddings=[spelled(template) for _, template in templates],
                 )
                 return
-            except (asyncpg.ForeignKeyViolationError, asyncpg.DeadlockDetectedError) as error:
+            except (asyncpg.ForeignKeyViolationError, WriterInTheWay) as error:
                 if not tries_left:  # somebody was erased between look and write, three times
                     raise DatabaseUnavailable(
                         f"templates cannot be written: {error}", "try again"
