@@ -4,12 +4,14 @@ import asyncio
 import logging
 import re
 from collections import deque
-from collections.abc import AsyncIterator, Iterator, Sequence
-from contextlib import asynccontextmanager, contextmanager, suppress
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from functools import cache
 from itertools import islice
+from typing import TypeAlias
 from uuid import UUID
 
 from aiohttp import web
@@ -29,8 +31,12 @@ _GATHER_S = 0.25
 _PAUSE_S = 0.5
 _MOST_SUBJECTS = 100
 _LONGEST_AGENT = 120
+_LONGEST_SPELLING = 64
 
-_subjects: ContextVar[list[UUID] | None] = ContextVar("subjects", default=None)
+_Spelling: TypeAlias = UUID | str
+"""An id, or what may spell one: it is parsed when the entry is written."""
+
+_subjects: ContextVar[list[_Spelling] | None] = ContextVar("subjects", default=None)
 
 
 def concerns(*subjects: UUID) -> None:
@@ -44,21 +50,33 @@ def concerns(*subjects: UUID) -> None:
 
 def concerns_asked(question: BaseModel) -> None:
     """Every id that a caller named."""
-    concerns(*_asked(question))
+    if (noted := _subjects.get()) is not None:
+        _ask(question, noted)
 
 
 def concerns_shown(answer: BaseModel) -> None:
     """The one object that an answer holds, or is, and who it shows; a list is not taken apart."""
-    for name in type(answer).model_fields:
+    if (noted := _subjects.get()) is None:
+        return
+    for name in _fields(type(answer)):
         value = getattr(answer, name)
         if isinstance(value, BaseModel):
             for shown in _shown(type(value)):
-                concerns(*_spelled(getattr(value, shown)))
+                _keep(getattr(value, shown), noted)
         elif name in _SHOWN:
-            concerns(*_spelled(value))
+            _keep(value, noted)
 
 
 _SHOWN = ("uuid", "id", "person_uuid", "person")
+_ID = re.compile(r"(.*_)?(uu)?ids?")
+_PLACE = "cursor"
+"""Where a page begins is not what it is about."""
+
+
+@cache
+def _fields(shape: type[BaseModel]) -> Mapping[str, bool]:
+    """Its fields, and whether they are named as ids are."""
+    return {name: _ID.fullmatch(name) is not None for name in shape.model_fields}
 
 
 @cache
@@ -66,32 +84,66 @@ def _shown(shape: type[BaseModel]) -> tuple[str, ...]:
     return tuple(name for name in _SHOWN if name in shape.model_fields)
 
 
-_ID = re.compile(r"(.*_)?(uu)?ids?")
-_PLACE = "cursor"
-"""Where a page begins is not what it is about."""
-
-
-def _asked(question: BaseModel) -> Iterator[UUID]:
-    for name in type(question).model_fields:
+def _ask(question: BaseModel, noted: list[_Spelling]) -> None:
+    for name, is_id in _fields(type(question)).items():
         value = getattr(question, name)
         if isinstance(value, BaseModel):
-            yield from _asked(value)
-        elif (isinstance(value, UUID) and name != _PLACE) or _ID.fullmatch(name):
-            yield from _spelled(value)
+            _ask(value, noted)
+        elif is_id or (isinstance(value, UUID) and name != _PLACE):
+            _keep(value, noted)
 
 
-def _spelled(value: object) -> Iterator[UUID]:
-    """The ids in *value*, in any spelling of ours; what spells none is passed over."""
+def _keep(value: object, noted: list[_Spelling]) -> None:
+    """What may spell an id in *value*, and little else: it waits in memory."""
     match value:
         case UUID():
-            yield value
-        case str():
-            head = value.partition(".")[0]  # a device's facet
-            with suppress(ValueError):
-                yield from_prefixed("face", head) if head[:5] == "face_" else from_ruuid(head)
+            noted.append(value)
+        case str() if len(value) <= _LONGEST_SPELLING:
+            noted.append(value)
         case list() | tuple() | frozenset():
             for each in islice(value, _MOST_SUBJECTS):
-                yield from _spelled(each)
+                _keep(each, noted)
+
+
+def _id(spelling: _Spelling) -> UUID | None:
+    """The id in any spelling of ours; None where it is none."""
+    if isinstance(spelling, UUID):
+        return spelling
+    head = spelling.partition(".")[0]  # a device's facet
+    try:
+        return from_prefixed("face", head) if head[:5] == "face_" else from_ruuid(head)
+    except ValueError:
+        return None
+
+
+@dataclass(slots=True)
+class _Noted:
+    """A request while it runs, and until its entry is made, which costs less in a batch."""
+
+    action: Action
+    caller: ApiKey
+    at: datetime
+    subjects: list[_Spelling]
+    remote: str
+    agent: str
+    request: str
+    outcome: Outcome = Outcome.FAILED
+
+    def entry(self) -> AuditEntry:
+        subjects = dict.fromkeys(filter(None, map(_id, self.subjects)))
+        return AuditEntry(
+            id=AuditId(new_id(self.at)),
+            org=self.caller.org,
+            at=self.at,
+            key=self.caller.id,
+            key_name=self.caller.name,
+            action=self.action,
+            subjects=tuple(islice(subjects, _MOST_SUBJECTS)),
+            outcome=self.outcome,
+            remote=self.remote,
+            agent=self.agent.encode("ascii", "backslashreplace").decode(),
+            request=self.request,
+        )
 
 
 class Journal:
@@ -108,7 +160,7 @@ class Journal:
         self._patience_s = patience_s
         self._log = log
         self._metrics = metrics
-        self._waiting: deque[AuditEntry] = deque()
+        self._waiting: deque[_Noted] = deque()
         self._noted = self._written = 0
         self._some, self._hurry, self._room = asyncio.Event(), asyncio.Event(), asyncio.Event()
         self._progress = asyncio.Condition()
@@ -149,22 +201,14 @@ class Journal:
                 "the audit log takes no entries", "see what is wrong with Postgres"
             ) from None
 
-    @contextmanager
-    def noting(self, action: Action, caller: ApiKey, request: web.Request) -> Iterator[None]:
+    def noting(self, action: Action, caller: ApiKey, request: web.Request) -> "_Noting":
         """The block is one entry, however it ends."""
-        at = datetime.now(UTC)
-        subjects: list[UUID] = []
-        token = _subjects.set(subjects)
-        outcome = Outcome.FAILED
-        try:
-            yield
-            outcome = Outcome.DONE
-        except Exception as error:
-            outcome = _outcome(error)
-            raise
-        finally:
-            _subjects.reset(token)
-            self._note(_entry(action, caller, at, request, subjects, outcome))
+        noted = _Noted(
+            *(action, caller, datetime.now(UTC), [], request.remote or ""),
+            agent=request.headers.get("User-Agent", "")[:_LONGEST_AGENT],
+            request=trace.current(),
+        )
+        return _Noting(self._note, noted)
 
     async def flushed(self) -> None:
         """Until everything noted so far is in the log.
@@ -189,8 +233,8 @@ class Journal:
         await self.flushed()
         return await self._log.page(org, wanted, limit, before)
 
-    def _note(self, entry: AuditEntry) -> None:
-        self._waiting.append(entry)
+    def _note(self, noted: _Noted) -> None:
+        self._waiting.append(noted)
         self._noted += 1
         self._some.set()
         if len(self._waiting) >= _BATCH:
@@ -211,7 +255,7 @@ class Journal:
 
     async def _write_batch(self) -> None:
         batch = list(islice(self._waiting, _BATCH))
-        await self._added(batch)
+        await self._added([noted.entry() for noted in batch])
         for _ in batch:
             self._waiting.popleft()
         self._written += len(batch)
@@ -235,7 +279,23 @@ class Journal:
                 await asyncio.sleep(_PAUSE_S)
 
 
-def _outcome(error: Exception) -> Outcome:
+class _Noting:
+    """Hands a request to the journal when the block ends; a generator would cost five times it."""
+
+    def __init__(self, note: Callable[[_Noted], None], noted: _Noted) -> None:
+        self._note = note
+        self._noted = noted
+
+    def __enter__(self) -> None:
+        self._token = _subjects.set(self._noted.subjects)
+
+    def __exit__(self, _kind: object, error: BaseException | None, _trace: object) -> None:
+        _subjects.reset(self._token)
+        self._noted.outcome = Outcome.DONE if error is None else _outcome(error)
+        self._note(self._noted)
+
+
+def _outcome(error: BaseException) -> Outcome:
     match error:
         case errors.Forbidden():
             return Outcome.REFUSED
@@ -251,27 +311,3 @@ def _outcome(error: Exception) -> Outcome:
             return Outcome.INVALID
         case _:
             return Outcome.FAILED
-
-
-def _entry(
-    action: Action,
-    caller: ApiKey,
-    at: datetime,
-    request: web.Request,
-    subjects: Sequence[UUID],
-    outcome: Outcome,
-) -> AuditEntry:
-    agent = request.headers.get("User-Agent", "")[:_LONGEST_AGENT]
-    return AuditEntry(
-        id=AuditId(new_id(at)),
-        org=caller.org,
-        at=at,
-        key=caller.id,
-        key_name=caller.name,
-        action=action,
-        subjects=tuple(islice(dict.fromkeys(subjects), _MOST_SUBJECTS)),
-        outcome=outcome,
-        remote=request.remote or "",
-        agent=agent.encode("ascii", "backslashreplace").decode(),
-        request=trace.current(),
-    )

@@ -11,6 +11,7 @@ from aiohttp import web
 
 from facewatch import errors
 from facewatch.api import docs, house, media, ops, rhombus, trace
+from facewatch.api.access import AccessLog
 from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Family, Route, may
 from facewatch.api.trace import log
@@ -32,8 +33,16 @@ _Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Application:
     """Every door of *families*, and those of operation, which need no key."""
-    app = web.Application(middlewares=[_answered(families)], client_max_size=_LARGEST_BODY_BYTES)
+    access = AccessLog()
+
+    async def told(_app: web.Application) -> None:
+        access.write()
+
+    app = web.Application(
+        middlewares=[_answered(deps, families, access)], client_max_size=_LARGEST_BODY_BYTES
+    )
     app[DEPS] = deps
+    app.on_cleanup.append(told)
     open_routes = [*ops.ROUTES, *docs.ROUTES]
     app[docs.DESCRIPTION] = docs.description(families, open_routes)
     app.add_routes(docs.PAGE)
@@ -41,7 +50,7 @@ def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Applic
         app.router.add_get(open_route.path, open_route.answer)
     for family in families:
         for route in family.routes:
-            app.router.add_route(route.method, route.path, _opened(family, route))
+            app.router.add_route(route.method, route.path, _opened(deps, family, route))
     return app
 
 
@@ -89,11 +98,10 @@ def _url(runner: web.AppRunner) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _opened(family: Family, route: Route) -> _Handler:
+def _opened(deps: Deps, family: Family, route: Route) -> _Handler:
     """*route* behind its lock."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        deps = request.app[DEPS]
         key = await _caller(deps, family.credential(request), request.remote)
         request[_KEY] = key.id
         deps.limits.admit(key.org)
@@ -137,7 +145,9 @@ def _refusal(key: ApiKey, route: Route, request: web.Request) -> errors.Forbidde
     return None
 
 
-def _answered(families: Sequence[Family]) -> Callable[..., Awaitable[web.StreamResponse]]:
+def _answered(
+    deps: Deps, families: Sequence[Family], access: AccessLog
+) -> Callable[..., Awaitable[web.StreamResponse]]:
     """The middleware that gives each request an id, an answer whatever happens, and a log line."""
 
     @web.middleware
@@ -148,10 +158,12 @@ def _answered(families: Sequence[Family]) -> Callable[..., Awaitable[web.StreamR
         try:
             response = await handler(request)
         except Exception as error:  # noqa: BLE001 - the one place; a bug is logged, not shown
-            _note(error, request.app[DEPS].metrics)
+            _note(error, deps.metrics)
             response = family.failure(request, error)
         response.headers[trace.HEADER] = name
-        _count(family, request, response.status, perf_counter() - start)
+        took_s = perf_counter() - start
+        _count(deps.metrics, family, request, response.status, took_s)
+        access.note(request, response.status, took_s, request.get(_KEY, "-"))
         return response
 
     return answered
@@ -187,18 +199,11 @@ def _series(metrics: Metrics, family: str, operation: str, status: int) -> tuple
     )
 
 
-def _count(family: Family, request: web.Request, status: int, took_s: float) -> None:
+def _count(
+    metrics: Metrics, family: Family, request: web.Request, status: int, took_s: float
+) -> None:
     resource = request.match_info.route.resource
     operation = resource.canonical if resource else "unknown"
-    requests, seconds = _series(request.app[DEPS].metrics, family.name, operation, status)
+    requests, seconds = _series(metrics, family.name, operation, status)
     requests.inc()
     seconds.observe(took_s)
-    log.info(
-        "%s %s %s %d %.1f ms key %s",
-        request.remote,
-        request.method,
-        request.rel_url.raw_path,
-        status,
-        took_s * 1000,
-        request.get(_KEY, "-"),
-    )

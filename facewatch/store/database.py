@@ -71,9 +71,12 @@ class Statement:
         return cls(sql.strip().rstrip(";"), tuple(names))
 
     def arguments(self, values: dict[str, Any]) -> list[Any]:
-        if values.keys() != set(self.parameters):
-            raise TypeError(f"parameters are {self.parameters}, not {tuple(values)}")
-        return [values[name] for name in self.parameters]
+        try:
+            if len(values) == len(self.parameters):
+                return [values[name] for name in self.parameters]
+        except KeyError:
+            pass
+        raise TypeError(f"parameters are {self.parameters}, not {tuple(values)}")
 
 
 def statements() -> dict[str, Statement]:
@@ -122,10 +125,12 @@ class Database:
         Raises:
             DatabaseUnavailable: Postgres does not answer.
         """
-        with _translated(self._dsn):
-            known = self._statements[statement]
+        known = self._statements[statement]
+        try:
             rows: list[Row] = await self._pool.fetch(known.sql, *known.arguments(values))
-            return rows
+        except _DOWN as error:
+            raise _unusable(self._dsn, error) from error
+        return rows
 
     async def row(self, statement: str, **values: Any) -> Row | None:
         """The first row, or None."""
@@ -269,11 +274,15 @@ def _translated(dsn: str) -> Iterator[None]:
     except asyncpg.TransactionRollbackError as error:
         raise WriterInTheWay(f"another writer was in the way: {error}", "try again") from error
     except _DOWN as error:
-        why = _shown(str(error)) or "no answer in time"
-        raise DatabaseUnavailable(
-            f"Postgres at {_shown(dsn)} cannot be used: {why}",
-            "check that it runs and that database_url is right",
-        ) from error
+        raise _unusable(dsn, error) from error
+
+
+def _unusable(dsn: str, error: BaseException) -> DatabaseUnavailable:
+    why = _shown(str(error)) or "no answer in time"
+    return DatabaseUnavailable(
+        f"Postgres at {_shown(dsn)} cannot be used: {why}",
+        "check that it runs and that database_url is right",
+    )
 
 
 @contextmanager

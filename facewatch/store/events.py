@@ -496,11 +496,35 @@ def quality_parts(quality: Quality) -> list[float]:
 
 
 def _event(row: Row) -> FaceEvent:
+    return FaceEvent(
+        id=EventId(row["id"]),
+        version=row["version"],
+        closed=row["closed"],
+        org=OrgId(row["org"]),
+        location=LocationId(row["location"]),
+        camera=CameraId(row["camera"]),
+        place=tuple(row["place"]),
+        first_seen=row["first_seen"],
+        last_seen=row["last_seen"],
+        best_at=row["best_at"],
+        has_template=row["has_template"],
+        quality=Quality(*row["quality"]),
+        frame_key=row["frame_key"],
+        thumbnail_key=row["thumbnail_key"],
+        person=row["person"] and PersonId(row["person"]),
+        person_name=row["person_name"],
+        assigned_by=row["assigned_by"] and AssignedBy(row["assigned_by"]),
+        selected=_selected(row),
+        candidates=_candidates(row) if row["candidates"] else (),
+    )
+
+
+def _candidates(row: Row) -> tuple[NamedCandidate, ...]:
+    """Best first; of those who were merged, the best one."""
     names = json.loads(row["candidate_names"] or "{}")
     candidates: dict[str, NamedCandidate] = {}
-    for c in json.loads(row["candidates"] or "[]"):
+    for c in json.loads(row["candidates"]):
         person, name = names.get(c["person"], (c["person"], None))
-        # the best one of those who were merged
         candidates.setdefault(
             person,
             NamedCandidate(
@@ -513,27 +537,7 @@ def _event(row: Row) -> FaceEvent:
                 name,
             ),
         )
-    return FaceEvent(
-        id=EventId(row["id"]),
-        version=row["version"],
-        closed=row["closed"],
-        org=OrgId(row["org"]),
-        location=LocationId(row["location"]),
-        camera=CameraId(row["camera"]),
-        place=tuple(LocationId(location) for location in row["place"]),
-        first_seen=row["first_seen"],
-        last_seen=row["last_seen"],
-        best_at=row["best_at"],
-        has_template=row["has_template"],
-        quality=Quality(*row["quality"]),
-        frame_key=row["frame_key"],
-        thumbnail_key=row["thumbnail_key"],
-        person=row["person"] and PersonId(row["person"]),
-        person_name=row["person_name"],
-        assigned_by=row["assigned_by"] and AssignedBy(row["assigned_by"]),
-        selected=_selected(row),
-        candidates=tuple(candidates.values()),
-    )
+    return tuple(candidates.values())
 
 
 def _selected(row: Row) -> NamedCandidate | None:
