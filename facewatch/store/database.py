@@ -239,6 +239,7 @@ async def open_database(dsn: str, connections: int = 8) -> AsyncIterator[Databas
             max_size=connections,
             timeout=_CONNECT_S,
             command_timeout=_STATEMENT_S,
+            max_inactive_connection_lifetime=0,  # a timer set and cancelled for each statement
             connection_class=_Unchanged,
         )
     try:

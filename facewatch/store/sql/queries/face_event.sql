@@ -147,12 +147,12 @@ SELECT p.face, p.model, p.org, f.event, p.embedding::halfvec
 -- Names are joined when read: renaming shows in the past, and the erased have none. The ids
 -- come newest first: the first and the last of them choose the months, which a list as such does not
 -- once the plan is kept. An array of candidates, not IN: Postgres expects a hundred and would read
--- all people for each event.
+-- all people for each event. NULL where there is no candidate.
 SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_seen, e.last_seen,
        e.best_at, e.has_template, e.quality, e.frame_key, e.thumbnail_key, e.person,
        e.matched_face, e.similarity, e.confidence, e.assigned_by,
        p.name AS person_name,
-       (e.decision -> 'candidates')::text AS candidates,
+       nullif(e.decision -> 'candidates', '[]')::text AS candidates,
        (SELECT jsonb_object_agg(q.id, jsonb_build_array(coalesce(q.merged_into, q.id), s.name))
           FROM person q
           JOIN person s ON s.id = coalesce(q.merged_into, q.id)
@@ -167,16 +167,18 @@ SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_
 
 -- name: face_event
 -- As face_events; for a list of ids Postgres plans anew each time, which takes longer than this.
+-- Names are looked up one by one: for few, a join costs more to begin than to do.
 SELECT e.id, e.version, e.closed, e.org, e.location, e.camera, e.place, e.first_seen, e.last_seen,
        e.best_at, e.has_template, e.quality, e.frame_key, e.thumbnail_key, e.person,
        e.matched_face, e.similarity, e.confidence, e.assigned_by,
        p.name AS person_name,
-       (e.decision -> 'candidates')::text AS candidates,
-       (SELECT jsonb_object_agg(q.id, jsonb_build_array(coalesce(q.merged_into, q.id), s.name))
+       nullif(e.decision -> 'candidates', '[]')::text AS candidates,
+       (SELECT jsonb_object_agg(q.id, jsonb_build_array(
+                   coalesce(q.merged_into, q.id),
+                   (SELECT s.name FROM person s WHERE s.id = coalesce(q.merged_into, q.id))))
           FROM person q
-          JOIN person s ON s.id = coalesce(q.merged_into, q.id)
-         WHERE q.id IN (SELECT (c ->> 'person')::uuid
-                          FROM jsonb_array_elements(e.decision -> 'candidates') AS c))::text
+         WHERE q.id = ANY(ARRAY(SELECT (c ->> 'person')::uuid
+                                  FROM jsonb_array_elements(e.decision -> 'candidates') AS c)))::text
            AS candidate_names
   FROM face_event e
   LEFT JOIN person p ON p.id = e.person
