@@ -27,13 +27,15 @@ _BASE57 = "23456789ABCDEFGHJKLMNPQRSTUVWXYZabcdefghijkmnopqrstuvwxyz"
 _PAIRS = tuple(high + low for high in _BASE57 for low in _BASE57)
 
 
+_FIXED = 0b1111 << 76 | 0b11 << 62
+_VERSION_7 = 0b0111 << 76 | 0b10 << 62
+
+
 def _uuid7(at: datetime, entropy: bytes) -> UUID:
     """A UUIDv7 (RFC 9562) of *at*, to the millisecond, and ten bytes of entropy."""
     milliseconds = int(at.timestamp() * 1000)
-    bits = bytearray(milliseconds.to_bytes(6, "big") + entropy[:10])
-    bits[6] = (bits[6] & 0x0F) | 0x70
-    bits[8] = (bits[8] & 0x3F) | 0x80
-    return UUID(bytes=bytes(bits))
+    bits = milliseconds << 80 | int.from_bytes(entropy[:10], "big")
+    return UUID(int=bits & ~_FIXED | _VERSION_7)
 
 
 def new_id(at: datetime | None = None) -> UUID:

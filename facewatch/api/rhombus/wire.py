@@ -15,7 +15,8 @@ from facewatch.domain.events import FaceEvent, NamedCandidate
 from facewatch.domain.ids import to_prefixed, to_ruuid
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
-_LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // timedelta(milliseconds=1)
+_MILLISECOND = timedelta(milliseconds=1)
+_LATEST_MS = (datetime.max.replace(tzinfo=UTC) - _EPOCH) // _MILLISECOND
 
 
 def _absent(value: object) -> bool:
@@ -62,7 +63,7 @@ def milliseconds(at: datetime) -> int:
     >>> milliseconds(datetime(2022, 1, 1, 0, 0, 0, 1999, tzinfo=UTC))
     1640995200001
     """
-    return (at - _EPOCH) // timedelta(milliseconds=1)
+    return (at - _EPOCH) // _MILLISECOND
 
 
 def share(value: float) -> float:
