@@ -127,6 +127,7 @@ def deps_with(events: Failing | None = None) -> Deps:
         inbox=UNASKED,
         looker=UNASKED,
         lookalikes=UNASKED,
+        decisions=UNASKED,
     )
 
 
