@@ -1,20 +1,26 @@
 """What is suggested, and what an operator's "no" is worth."""
 
+import asyncio
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any, cast
 
+import aiohttp
 import numpy as np
 import pytest
-from factories import NOON, ORG, a_decision, a_template
+from factories import NOON, ORG, a_decision, a_template, some_deps
 from house_api import House, a_visit, known, open_house
 
+from facewatch.api.server import application, serving
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id, to_prefixed, to_ruuid
 from facewatch.domain.people import Candidate, Matchmaker
 from facewatch.people.suggest import Suggester
 from facewatch.ports import People, Register
 from facewatch.store.database import Database
+from facewatch.store.keys import PostgresKeys
+from facewatch.store.people import PostgresPeople
+from facewatch.store.register import PostgresRegister
 from facewatch.vision.registry import card
 
 
@@ -241,3 +247,40 @@ async def test_pages_of_suggested_names(house: House) -> None:
     found = [it["id"] for it in page["items"] + rest["items"]]
     assert sorted(found) == sorted(events)
     assert rest["cursor"] is None
+
+
+async def test_whoever_finds_too_many_waiting_is_told_to_come_again(
+    database: Database, tmp_path: Path
+) -> None:
+    going_on, goes_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(PostgresPeople):
+        """Reads the gallery when it is told to."""
+
+        async def gallery(self, org: OrgId, model: str) -> tuple[int, list[Matchmaker]]:
+            going_on.set()
+            await goes_on.wait()
+            return await super().gallery(org, model)
+
+    suggester = Suggester(
+        Slow(database), PostgresRegister(database), "sface", card("sface").calibration
+    )
+    _, secret = await PostgresKeys(database).create(ORG, "tests", "viewer")
+    deps = some_deps(database, tmp_path, suggester=suggester)
+    async with (
+        asyncio.timeout(20),
+        serving(application(deps), "127.0.0.1", 0) as url,
+        aiohttp.ClientSession(url, headers={"x-auth-apikey": secret}) as client,
+    ):
+
+        async def status() -> int:
+            async with client.get("/api/v1/suggestions/merges") as answer:
+                return answer.status
+
+        waiting = [asyncio.create_task(status()) for _ in range(8)]
+        await going_on.wait()
+        refused, _ = await asyncio.wait(waiting, return_when=asyncio.FIRST_COMPLETED)
+        while len(refused) < 4:
+            refused, _ = await asyncio.wait(waiting, timeout=0.1, return_when=asyncio.ALL_COMPLETED)
+        goes_on.set()
+        assert sorted([await it for it in waiting]) == [200] * 4 + [503] * 4

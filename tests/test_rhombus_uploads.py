@@ -19,6 +19,7 @@ from factories import ORG, some_deps
 from facewatch.api.rhombus.embedding import Embedding
 from facewatch.api.server import application, serving
 from facewatch.demo.cast import COLLINS, HOPPER, OBAMA_2010, OBAMA_2012
+from facewatch.domain.audit import AuditFilter, Outcome
 from facewatch.domain.ids import FaceId, OrgId, new_id, to_prefixed, to_ruuid
 from facewatch.domain.uploads import Upload
 from facewatch.errors import DatabaseUnavailable, ObjectStoreUnavailable
@@ -700,3 +701,27 @@ async def test_a_photo_without_a_face_has_no_embedding(house: House) -> None:
     )
     _, answer = await house.send(PROCESS, ("x.jpg", b"no picture"))
     assert answer["error"]
+
+
+async def test_an_upload_that_hangs_does_not_hold_up_a_stop(
+    database: Database, tmp_path: Path
+) -> None:
+    """Docker gives a service ten seconds, and the audit log and Postgres come after this."""
+    _, secret = await PostgresKeys(database).create(ORG, "tests", "operator")
+    deps = some_deps(database, tmp_path)
+    head = (
+        f"POST /api/faceRecognition/{UPLOAD} HTTP/1.1\r\nHost: x\r\nx-auth-apikey: {secret}\r\n"
+        "x-auth-scheme: api\r\nContent-Type: multipart/form-data; boundary=b\r\n"
+        "Content-Length: 9999\r\nExpect: 100-continue\r\n\r\n"
+    )
+    async with asyncio.timeout(20):
+        async with serving(application(deps), "127.0.0.1", 0) as url:
+            port = int(url.rpartition(":")[2])
+            reader, writer = await asyncio.open_connection("127.0.0.1", port)
+            writer.write(head.encode())
+            assert b"100 Continue" in await reader.readline()
+            began = asyncio.get_running_loop().time()
+        assert asyncio.get_running_loop().time() - began < 8
+        writer.close()
+        (entry,) = await deps.audit._log.page(ORG, AuditFilter(), 10)
+    assert entry.outcome == Outcome.FAILED

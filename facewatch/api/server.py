@@ -23,7 +23,7 @@ from facewatch.ports import ApiKey
 FAMILIES = (rhombus.FAMILY, media.FAMILY, house.FAMILY)
 
 _LARGEST_BODY_BYTES = 1 << 20
-_DRAIN_S = 10.0
+_DRAIN_S = 5.0
 _LINGER_S = 1.0
 
 _KEY = web.RequestKey("key", KeyId)
@@ -58,7 +58,7 @@ def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Applic
 async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[str]:
     """Answer on *host*:*port* (0 picks a free port) while the block runs; gives the URL.
 
-    On the way out no new request is let in, those that run have ten seconds to end, and the audit
+    On the way out no new request is let in, those that run have five seconds to end, and the audit
     log is written.
 
     Raises:

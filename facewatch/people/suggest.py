@@ -12,12 +12,14 @@ from numpy.typing import NDArray
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.ids import OrgId, PersonId
 from facewatch.domain.people import Likeness, Matchmaker
+from facewatch.errors import Busy
 from facewatch.ports import People, Register
 
 MOST_FACES = 10_000
 """Compared with each other at once: seconds of work and 100 MB at 512 dimensions."""
 
 _BLOCK_FACES = 512
+_AT_ONCE = 4
 
 Pair: TypeAlias = tuple[float, int, int]
 """Similarity, and the places of two faces."""
@@ -36,17 +38,23 @@ class Suggester:
     model: str
     calibration: Calibration
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
+    _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
     async def same_people(self, org: OrgId, least: float, limit: int) -> tuple[list[Likeness], int]:
         """Pairs of enrolled persons who look alike at confidence *least* or more, best first.
 
-        Pairs that an operator said are two are left out. One at a time is worked out; the others
+        Pairs that an operator said are two are left out. One at a time is worked out, three
         wait.
 
         Returns:
             At most *limit* pairs, and how many faces were compared: the newest `MOST_FACES`.
+
+        Raises:
+            Busy: so many wait already.
         """
-        async with self._turn:
+        if self._places.locked():
+            raise Busy(f"{_AT_ONCE} such questions wait already", "try again in a moment")
+        async with self._places, self._turn:
             _, matchmakers = await self.people.gallery(org, self.model)
             faces = sorted(matchmakers[-MOST_FACES:], key=lambda it: it.person)
             count = len({it.person for it in faces})
