@@ -35,6 +35,7 @@ from facewatch.domain.people import (
     Part,
     Person,
     Profile,
+    Refusal,
     Resemblance,
     Sighting,
 )
@@ -222,7 +223,22 @@ class Gallery(Protocol):
         """Which state of the table is in force here."""
         ...
 
-    def replace(self, org: OrgId, revision: int, matchmakers: Sequence[Matchmaker]) -> None:
+    def refused(
+        self, org: OrgId, probe: NDArray[np.float32], camera: CameraId | None
+    ) -> Mapping[PersonId | None, float]:
+        """How much *probe* is like faces that are not somebody's, the most alike of each.
+
+        None stands for what is no face as *camera* sees it.
+        """
+        ...
+
+    def replace(
+        self,
+        org: OrgId,
+        revision: int,
+        matchmakers: Sequence[Matchmaker],
+        refusals: Sequence[Refusal] = (),
+    ) -> None:
         """Put the whole gallery of *org* in force at once."""
         ...
 
@@ -354,6 +370,37 @@ class FaceEvents(Protocol):
         Raises:
             NotFound: *org* has no such event, or no named person of this id.
             InvalidRequest: *name* cannot be a name.
+        """
+        ...
+
+    async def deny(self, org: OrgId, event: EventId, person: PersonId | None) -> None:
+        """An operator says that the visit is not *person*'s, or whose it is; again changes nothing.
+
+        It is nobody's then if it was theirs. Running workers follow: who is at least as like to
+        this face as to the person's own is not named for them.
+
+        Raises:
+            NotFound: *org* has no such event, or nobody with this id.
+            UnusableValue: no *person*, and the visit is nobody's.
+        """
+        ...
+
+    async def no_face(self, org: OrgId, event: EventId) -> None:
+        """An operator says that it shows no face: it is removed, and its templates are remembered.
+
+        Running workers name nobody at its camera who is at least as like to it. Again changes
+        nothing.
+
+        Raises:
+            NotFound: *org* has no such event.
+        """
+        ...
+
+    async def face_after_all(self, org: OrgId, event: EventId) -> None:
+        """Takes `no_face` back as far as it goes: the templates are forgotten.
+
+        Raises:
+            NotFound: nobody said so of this event of *org*.
         """
         ...
 
@@ -757,6 +804,10 @@ class People(Protocol):
 
     async def gallery(self, org: OrgId, model: str) -> tuple[int, list[Matchmaker]]:
         """The revision in force and every matchmaker with a template of *model*."""
+        ...
+
+    async def refusals(self, org: OrgId, model: str) -> list[Refusal]:
+        """What operators said is not somebody's, or no face: the newest, ten thousand of each."""
         ...
 
     async def confirmed(

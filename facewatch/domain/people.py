@@ -120,6 +120,19 @@ class Matchmaker:
     template: Template
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Refusal:
+    """A face that an operator said is not somebody's.
+
+    Attributes:
+        person: Whose it is not; None: it is no face at all, as *camera* sees it.
+    """
+
+    person: PersonId | None
+    camera: CameraId | None
+    template: Template
+
+
 @dataclass(frozen=True, slots=True)
 class EnrolledFace:
     """A matchmaker as it is listed; *uploaded* is False for a copy of a sighting."""
@@ -234,6 +247,7 @@ class Decision:
         settled_by: Where *threshold* comes from; None in records of before it was kept, as below.
         grey: The visitor was seen without colour, as by infrared light.
         quality: Of the best look that was compared.
+        denied: Whom it resembles, and at least as much a face that an operator said is not theirs.
     """
 
     person: PersonId | None
@@ -250,3 +264,4 @@ class Decision:
     settled_by: SettledBy | None = None
     grey: bool | None = None
     quality: Quality | None = None
+    denied: tuple[Candidate, ...] = ()

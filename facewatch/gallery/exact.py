@@ -8,8 +8,8 @@ import faiss
 import numpy as np
 from numpy.typing import NDArray
 
-from facewatch.domain.ids import OrgId, PersonId
-from facewatch.domain.people import Hit, Matchmaker, Resemblance
+from facewatch.domain.ids import CameraId, OrgId, PersonId
+from facewatch.domain.people import Hit, Matchmaker, Refusal, Resemblance
 
 _WIDTH = 8
 """So many times as many faces as people are looked at first."""
@@ -21,6 +21,7 @@ class _Shelf:
 
     Attributes:
         faces: Of each person the places of their matchmakers.
+        refused: Templates of *refusals*, a row each.
         fused: One template of each person in *several*, who has more than one matchmaker.
     """
 
@@ -30,6 +31,8 @@ class _Shelf:
     faces: Mapping[PersonId, Sequence[int]]
     fused: "faiss.IndexFlatIP"
     several: tuple[PersonId, ...]
+    refusals: tuple[Refusal, ...]
+    refused: NDArray[np.float32]
 
     def near(self, probe: NDArray[np.float32], width: int) -> tuple[set[PersonId], float]:
         """Everybody who may be most like *probe*, and how much the others are at most."""
@@ -96,6 +99,18 @@ class ExactGallery:
                 return found[:limit]
             width *= _WIDTH
 
+    def refused(
+        self, org: OrgId, probe: NDArray[np.float32], camera: CameraId | None
+    ) -> Mapping[PersonId | None, float]:
+        shelf = self._shelves.get(org)
+        most: dict[PersonId | None, float] = {}
+        if shelf is None or not shelf.refusals:
+            return most
+        for it, cosine in zip(shelf.refusals, (shelf.refused @ probe).tolist(), strict=True):
+            if it.camera in (None, camera):
+                most[it.person] = max(most.get(it.person, -1.0), cosine)
+        return most
+
     def people(self, org: OrgId) -> int:
         shelf = self._shelves.get(org)
         return len(shelf.faces) if shelf else 0
@@ -104,14 +119,22 @@ class ExactGallery:
         shelf = self._shelves.get(org)
         return shelf.revision if shelf else 0
 
-    def replace(self, org: OrgId, revision: int, matchmakers: Sequence[Matchmaker]) -> None:
+    def replace(
+        self,
+        org: OrgId,
+        revision: int,
+        matchmakers: Sequence[Matchmaker],
+        refusals: Sequence[Refusal] = (),
+    ) -> None:
         """An older revision than the one in force is ignored: reloads may overtake each other."""
-        shelf = self._shelf(revision, matchmakers)
+        shelf = self._shelf(revision, matchmakers, refusals)
         with self._replacing:
             if revision >= self.revision(org):
                 self._shelves[org] = shelf
 
-    def _shelf(self, revision: int, matchmakers: Sequence[Matchmaker]) -> _Shelf:
+    def _shelf(
+        self, revision: int, matchmakers: Sequence[Matchmaker], refusals: Sequence[Refusal]
+    ) -> _Shelf:
         faces: dict[PersonId, list[int]] = {}
         for place, it in enumerate(matchmakers):
             faces.setdefault(it.person, []).append(place)
@@ -119,7 +142,13 @@ class ExactGallery:
         index, fused = faiss.IndexFlatIP(self._dimensions), faiss.IndexFlatIP(self._dimensions)
         if matchmakers:
             index.add(np.stack([it.template for it in matchmakers]).astype(np.float32))
-        shelf = _Shelf(revision, index, tuple(matchmakers), faces, fused, several)
+        refused = np.zeros((len(refusals), self._dimensions), np.float32)
+        for place, refusal in enumerate(refusals):
+            refused[place] = refusal.template
+        shelf = _Shelf(
+            *(revision, index, tuple(matchmakers), faces, fused, several),
+            *(tuple(refusals), refused),
+        )
         if several:
             fused.add(np.stack([_fused(shelf.templates(faces[it])) for it in several]))
         return shelf

@@ -5,9 +5,12 @@ from dataclasses import dataclass, field
 
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Template
-from facewatch.domain.ids import OrgId
+from facewatch.domain.ids import CameraId, OrgId
 from facewatch.domain.people import Candidate, Decision, SettledBy
 from facewatch.ports import Gallery
+
+_MOST_DENIED = 50
+"""So many more people are looked at, at most, where some may be struck out."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +58,7 @@ class Decider:
         *,
         grey: bool = False,
         camera_threshold: float | None = None,
+        camera: CameraId | None = None,
     ) -> Decision:
         """Who *template*, whose best look has *quality*, belongs to.
 
@@ -64,19 +68,28 @@ class Decider:
         revision = self.gallery.revision(org)
         calibration = self.grey_calibration if grey and self.grey_calibration else self.calibration
         threshold, settled_by = self._threshold(org, grey, camera_threshold)
-        candidates = tuple(
+        refused = self.gallery.refused(org, template, camera)
+        resembling = [
             Candidate(
                 *(it.person, it.face, it.similarity),
                 calibration.confidence(it.similarity, people),
                 *(it.best, it.matchmakers),
             )
-            for it in self.gallery.resembling(org, template, rule.candidates)
-        )
+            for it in self.gallery.resembling(
+                org, template, rule.candidates + min(len(refused), _MOST_DENIED)
+            )
+        ]
+        denied = tuple(it for it in resembling if _denies(refused.get(it.person), it))
+        candidates = tuple(it for it in resembling if it not in denied)[: rule.candidates]
         best = candidates[0] if candidates else None
         margin = (
             candidates[0].similarity - candidates[1].similarity if len(candidates) > 1 else None
         )
         reason = self._doubt(best, margin, quality, threshold)
+        if best and not reason and _denies(refused.get(None), best):
+            reason = "it is at least as like to what is no face at this camera"
+        if denied and not best:
+            reason = "it is at least as like to faces that are not theirs as to the enrolled"
         return Decision(
             person=best.person if best and not reason else None,
             candidates=candidates,
@@ -91,6 +104,7 @@ class Decider:
             reason=reason,
             settled_by=settled_by,
             grey=grey,
+            denied=denied,
         )
 
     def _threshold(
@@ -117,3 +131,9 @@ class Decider:
         if margin is not None and margin < self.rule.margin:
             return f"the runner-up is only {margin:.3f} behind, less than {self.rule.margin:.3f}"
         return ""
+
+
+def _denies(refused: float | None, candidate: Candidate) -> bool:
+    """Whether the probe is at least as like to a face that is not theirs as to their own."""
+    own = candidate.similarity if candidate.best is None else candidate.best
+    return refused is not None and refused >= own

@@ -38,7 +38,10 @@ class Galleries:
                 self.thresholds[told.org] = told.match_threshold
             if told.revision > self.gallery.revision(told.org):
                 revision, matchmakers = await self.people.gallery(told.org, self.model)
-                await asyncio.to_thread(self.gallery.replace, told.org, revision, matchmakers)
+                refusals = await self.people.refusals(told.org, self.model)
+                await asyncio.to_thread(
+                    self.gallery.replace, told.org, revision, matchmakers, refusals
+                )
                 newer.append(told.org)
         return newer
 

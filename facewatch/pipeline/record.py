@@ -123,7 +123,10 @@ def decided(
     best = max((look.quality for look in compared), key=lambda it: it.overall)
     grey = all(is_grey(look.crop) for look in compared)
     decision = decider.decide(
-        org, visit.template, best.overall, grey=grey, camera_threshold=camera_threshold
+        *(org, visit.template, best.overall),
+        grey=grey,
+        camera_threshold=camera_threshold,
+        camera=visit.camera,
     )
     return replace(decision, quality=best)
 

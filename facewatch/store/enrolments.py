@@ -8,9 +8,7 @@ from facewatch.domain.ids import OrgId, PersonId, new_id
 from facewatch.ports import Enrolment, PhotoKeys
 from facewatch.store.database import Database, Work
 from facewatch.store.events import quality_parts, spelled
-
-GALLERY = "gallery"
-"""NOTIFY channel that rings with an org's id when its gallery changed."""
+from facewatch.store.revision import next_revision
 
 Added = tuple[OrgId, PersonId, Enrolment, PhotoKeys]
 """Whose, and what is kept of it."""
@@ -45,15 +43,6 @@ async def put_matchmakers(work: Work, model: int, added: Sequence[Added]) -> Non
         origin_faces=[it.origin and it.origin.face for _, _, it, _ in added],
         revisions=[revisions[org] for org in orgs],
     )
-
-
-async def next_revision(work: Work, org: OrgId) -> int:
-    """A new state of *org*'s gallery; its other writers wait until *work* is done."""
-    row = await work.row("gallery_revision_next", org=org)
-    assert row is not None
-    await work.fetch("ring", channel=GALLERY, payload=str(org))
-    revision: int = row["revision"]
-    return revision
 
 
 async def _put_photos(work: Work, added: Sequence[Added]) -> None:

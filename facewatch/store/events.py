@@ -130,12 +130,19 @@ class PostgresFaceEvents:
             NotFound: *org* has no such event, or no named person of this id.
             InvalidRequest: *name* cannot be a name.
         """
+        await self._say(org, lambda work: corrections.assign(work, org, event, person, name))
 
-        async def write(work: Work) -> None:
-            await corrections.assign(work, org, event, person, name)
-            await work.fetch("ring", channel=CHANGES, payload=str(org))
+    async def deny(self, org: OrgId, event: EventId, person: PersonId | None) -> None:
+        """As `ports.FaceEvents.deny` says."""
+        await self._say(org, lambda work: corrections.deny(work, org, event, person))
 
-        await self._write({org}, write)
+    async def no_face(self, org: OrgId, event: EventId) -> None:
+        """As `ports.FaceEvents.no_face` says."""
+        await self._say(org, lambda work: corrections.no_face(work, org, event))
+
+    async def face_after_all(self, org: OrgId, event: EventId) -> None:
+        """As `ports.FaceEvents.face_after_all` says."""
+        await self._say(org, lambda work: corrections.face_after_all(work, org, event))
 
     async def remove(self, org: OrgId, event: EventId) -> None:
         """Gone, with its pixels and templates; a late version does not bring it back.
@@ -145,9 +152,13 @@ class PostgresFaceEvents:
         Raises:
             NotFound: *org* has none with this id.
         """
+        await self._say(org, lambda work: corrections.remove(work, org, event))
+
+    async def _say(self, org: OrgId, say: Callable[[Work], Awaitable[None]]) -> None:
+        """What an operator says; whoever follows the change log is told."""
 
         async def write(work: Work) -> None:
-            await corrections.remove(work, org, event)
+            await say(work)
             await work.fetch("ring", channel=CHANGES, payload=str(org))
 
         await self._write({org}, write)

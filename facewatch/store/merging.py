@@ -13,8 +13,8 @@ from facewatch.domain.people import Part
 from facewatch.errors import NotFound, UnusableValue
 from facewatch.store import corrections
 from facewatch.store.database import Work
-from facewatch.store.enrolments import next_revision
 from facewatch.store.people import take_name, tell
+from facewatch.store.revision import next_revision
 
 _BATCH = 2000
 
@@ -77,7 +77,7 @@ async def split(
         await work.fetch("uploads_move", faces=faces, person=target)
         revision = await next_revision(work, org)
         await work.fetch("matchmakers_move", faces=faces, person=target, revision=revision)
-    await corrections.give(work, events, target)
+    await corrections.give(work, org, events, target, unnamed=True)
     await work.fetch("log_changes", org=org, kind="event", subjects=events)
     await tell(work, org, [person, target])
     return target
@@ -116,9 +116,8 @@ async def _absorb(work: Work, org: OrgId, into: PersonId, others: list[PersonId]
     await work.fetch("merge_faces", into=into, others=others)
     await work.fetch("merge_labels", org=org, into=into, others=others)
     faces = [row["face"] for row in await work.fetch("matchmakers_live_of", people=others)]
-    if faces:
-        revision = await next_revision(work, org)
-        await work.fetch("matchmakers_move", faces=faces, person=into, revision=revision)
+    revision = await next_revision(work, org)  # also for what was said of one about the other
+    await work.fetch("matchmakers_move", faces=faces, person=into, revision=revision)
     await work.fetch("merge_persons", into=into, others=others)
 
 

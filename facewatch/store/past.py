@@ -14,8 +14,9 @@ from facewatch.domain.past import PastMatchmaker, PastVisit
 from facewatch.domain.people import Called
 from facewatch.errors import DatabaseUnavailable, WriterInTheWay
 from facewatch.store.database import Database, Row
-from facewatch.store.enrolments import model_id, next_revision
+from facewatch.store.enrolments import model_id
 from facewatch.store.events import LAST, PostgresFaceEvents, received, spelled
+from facewatch.store.revision import next_revision
 
 MODELS = "model"
 """NOTIFY channel that rings with an embedder's name when it was put in force."""

@@ -7,13 +7,21 @@ import numpy as np
 from facewatch.domain.faces import Quality, Template
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import EventId, FaceId, OrgId, PersonId, new_id, to_ruuid
-from facewatch.domain.people import Called, EnrolledFace, Matchmaker, Person, Sighting
+from facewatch.domain.people import (
+    Called,
+    EnrolledFace,
+    Matchmaker,
+    Person,
+    Refusal,
+    Sighting,
+)
 from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, UnusablePhoto
 from facewatch.ports import Enrolment, PersonChanges, PhotoKeys
 from facewatch.store.database import Database, Row, Work
-from facewatch.store.enrolments import GALLERY as GALLERY
-from facewatch.store.enrolments import model_id, next_revision, put_matchmakers
+from facewatch.store.enrolments import model_id, put_matchmakers
 from facewatch.store.events import CHANGES, received
+from facewatch.store.revision import GALLERY as GALLERY
+from facewatch.store.revision import next_revision
 
 
 class PostgresPeople:
@@ -271,6 +279,11 @@ class PostgresPeople:
             )
             for row in rows
         ]
+
+    async def refusals(self, org: OrgId, model: str) -> list[Refusal]:
+        """What operators said is not somebody's, or no face: the newest, ten thousand of each."""
+        rows = await self._database.fetch("refusals", org=org, model=model, limit=10_000)
+        return [Refusal(row["person"], row["camera"], received(row["embedding"])) for row in rows]
 
     async def confirmed(
         self, org: OrgId, model: str, limit: int

@@ -20,6 +20,7 @@ from facewatch.ports import ProfileChanges
 from facewatch.store import merging
 from facewatch.store.database import Database, Row
 from facewatch.store.people import lock, take_name, tell
+from facewatch.store.revision import next_revision
 
 _LAST = UUID(int=2**128 - 1)
 
@@ -171,7 +172,8 @@ class PostgresRegister:
             known = await work.row("register_meant", org=org, person=person)
             if known is None:
                 raise NotFound(f"there is no person {to_ruuid(person)}", "check the id")
-            await work.fetch("dismiss", org=org, kind="name", one=event, other=known["id"])
+            if await work.fetch("dismiss", org=org, kind="name", one=event, other=known["id"]):
+                await next_revision(work, org)  # the face is a negative example from now on
 
     async def _profiles(self, found: Sequence[Row]) -> list[Profile]:
         people = [row["id"] for row in found]

@@ -4,6 +4,7 @@ from facewatch.api.family import Family
 from facewatch.api.house import (
     audit,
     cameras,
+    corrections,
     events,
     keys,
     locations,
@@ -27,6 +28,7 @@ FAMILY = Family(
         *people.ROUTES,
         *suggestions.ROUTES,
         *events.ROUTES,
+        *corrections.ROUTES,
         *audit.ROUTES,
     ],
     credential=credential,

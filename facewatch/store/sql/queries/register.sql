@@ -219,7 +219,8 @@ SELECT coalesce(p.merged_into, p.id) AS one, coalesce(q.merged_into, q.id) AS ot
 
 -- name: dismiss
 INSERT INTO dismissed (org, kind, one, other) VALUES (:org, :kind, :one, :other)
-    ON CONFLICT DO NOTHING;
+    ON CONFLICT DO NOTHING
+RETURNING one;
 
 -- name: dismissals_erase
 DELETE FROM dismissed WHERE other = :person OR kind = 'same_person' AND one = :person;
