@@ -996,7 +996,7 @@ class Uploads(Protocol):
         ...
 
     async def of_transaction(self, org: OrgId, transaction: str) -> list[Upload]:
-        """In the order in which they came."""
+        """In the order in which they came, each with its person of today who has a name."""
         ...
 
     async def take(self, worker: str, limit: int, lease: timedelta) -> list[Upload]:

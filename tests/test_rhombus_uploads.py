@@ -629,6 +629,15 @@ async def test_forgetting_who_has_a_name_that_was_freed_spares_whom_it_was_freed
     assert await house.blobs.get(done["origS3Key"]) == house.photo(HOPPER)
 
 
+async def test_what_became_of_a_photo_shows_nobody_who_has_no_name(house: House) -> None:
+    answer = await house.upload(("Ann.jpg", house.photo(HOPPER)))
+    (done,) = await house.became(answer["transactionId"])
+    unnamed = {"uuid": done["personUuid"], "updatedSetMethodMap": {"setName": True}}
+    await house.ask("person/updatePerson", personSelectiveUpdate=unnamed)
+
+    assert await house.metadata(answer["transactionId"]) == [done | {"personUuid": None}]
+
+
 async def test_a_photo_that_was_split_off_goes_with_whom_it_went_to(house: House) -> None:
     answer = await house.upload(("Ann.jpg", house.photo(HOPPER)))
     (done,) = await house.became(answer["transactionId"])

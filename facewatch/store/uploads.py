@@ -54,7 +54,7 @@ class PostgresUploads:
         return files
 
     async def of_transaction(self, org: OrgId, transaction: str) -> list[Upload]:
-        """In the order in which they came."""
+        """In the order in which they came, each with its person of today who has a name."""
         rows = await self._database.fetch(
             "uploads_of_transaction", org=org, transaction=transaction
         )

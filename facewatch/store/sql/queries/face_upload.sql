@@ -15,7 +15,16 @@ SELECT count(*) AS files, coalesce(sum(size_bytes), 0) AS bytes
 SELECT count(*) AS files FROM face_upload WHERE org = :org AND transaction = :transaction;
 
 -- name: uploads_of_transaction
-SELECT * FROM face_upload WHERE org = :org AND transaction = :transaction ORDER BY place;
+-- Each with who its person is today, if they have a name.
+SELECT u.face, u.org, u.transaction, u.file_name, u.person_name, u.create_person, u.key, u.mime,
+       u.size_bytes, u.pixels, u.created_at, u.state, u.why, u.warning, u.tries,
+       (SELECT p.id
+          FROM person q
+          JOIN person p ON p.id = coalesce(q.merged_into, q.id) AND p.name IS NOT NULL
+         WHERE q.id = u.person) AS person
+  FROM face_upload u
+ WHERE u.org = :org AND u.transaction = :transaction
+ ORDER BY u.place;
 
 -- name: uploads_take
 -- The oldest first. What was in hand when its worker died is a suspect: it is tried alone, and
