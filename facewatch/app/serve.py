@@ -23,6 +23,7 @@ from facewatch.app.looking import looking
 from facewatch.app.recognition import Recognition, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
+from facewatch.app.switch import catch_up
 from facewatch.app.uploads import enrol_uploads
 from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import CameraId, EventId, new_id, to_ruuid
@@ -114,6 +115,7 @@ async def run_service(
                 group.create_task(_sweep(stores, settings.audit.keep_days)),
                 group.create_task(stores.keys.follow()),
                 group.create_task(enrol_uploads(settings, stores, recognition)),
+                group.create_task(catch_up(settings, stores, recognition)),
                 group.create_task(cluster_unknown(stores, recognition)),
             ]
             turn = asyncio.Lock()

@@ -1,14 +1,19 @@
-"""facewatch models list | fetch | verify"""
+"""facewatch models list | fetch | verify | switch"""
 
 import asyncio
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
 
 import click
 
-from facewatch.cli.options import as_json, command
-from facewatch.cli.output import Bar, note, progress, say, table
+from facewatch.app.stores import open_stores
+from facewatch.app.switch import embed_all, put_in_force, reconsidered, switchable
+from facewatch.cli.options import Instant, as_json, command
+from facewatch.cli.output import Bar, counted, note, progress, say, table
+from facewatch.cli.whatif import show, tally
 from facewatch.errors import ModelTrouble
+from facewatch.people.embed_again import Kept
 from facewatch.settings import Settings
 from facewatch.vision import registry
 from facewatch.vision.cards import ModelCard
@@ -97,6 +102,60 @@ def _verified(card: ModelCard, path: Path, as_json: bool) -> None:
         say({"name": card.name, "file": str(path), "licence": card.licence.name})
     else:
         note(f"verified {path} ({card.licence.name})")
+
+
+@models.command()
+@click.argument("name")
+@click.option("--prepare", is_flag=True, help="Embed and compare only; nothing is switched.")
+@click.option("--since", type=Instant(), help="Compare visits from then on (default: 30 days).")
+@click.option("--limit", type=click.IntRange(0, 10_000), default=50, show_default=True)
+@as_json
+@command
+async def switch(
+    settings: Settings,
+    name: str,
+    prepare: bool,
+    since: datetime | None,
+    limit: int,
+    as_json: bool,
+) -> None:
+    """Put another embedder in force; nobody has to be enrolled again.
+
+    Embeds the kept crops of matchmakers and visits, shows whose name would change, then switches.
+    It may be broken off and begun again, beside a running `serve`, which takes it over by itself.
+    The way back is the same, and short: templates of both models stay.
+    """
+    card = switchable(settings, name)
+    began = datetime.now(UTC)
+    async with open_stores(settings) as stores:
+        with progress(None) as bar:
+            kept = await embed_all(settings, stores, card, partial(_told, bar))
+        _say_kept(kept)
+        since = since or began - timedelta(days=30)
+        names = {it.id: it.name for it in await stores.cameras.all()}
+        pages = reconsidered(settings, stores, card, since)
+        counts, lines = await tally(pages, since, names, limit)
+        show(counts, lines, as_json)
+        if prepare:
+            note(
+                f"nothing is switched: that is done without --prepare, from {card.name}'s templates"
+            )
+            return
+        await put_in_force(settings, stores, card, began)
+        note(f"{card.name} is in force; a running serve takes it over within seconds")
+
+
+def _told(bar: Bar, looked_at: int, made: int, what: str) -> None:
+    bar.at(looked_at, f"{what}: {looked_at} looked at, {made} embedded")
+
+
+def _say_kept(kept: Kept) -> None:
+    note(f"embedded {counted(kept.matchmakers, 'matchmaker')} and {counted(kept.visits, 'visit')}")
+    if kept.matchmakers_lost or kept.visits_lost:
+        note(
+            f"without a crop: {counted(kept.matchmakers_lost, 'matchmaker')}, which will match"
+            f" nobody until enrolled again, and {counted(kept.visits_lost, 'visit')}"
+        )
 
 
 def _cards(settings: Settings, names: tuple[str, ...]) -> list[ModelCard]:

@@ -12,6 +12,7 @@ from typing import Any, Concatenate, ParamSpec, TypeVar
 
 import click
 
+from facewatch.app import switched
 from facewatch.settings import Settings, load_for_process
 
 
@@ -49,7 +50,7 @@ def command(
     )
     @wraps(run)
     def runner(home: str | None, config: Path | None, *args: P.args, **kwargs: P.kwargs) -> T:
-        settings = load_for_process(config, {"home": home} if home else {})
+        settings = switched.applied(load_for_process(config, {"home": home} if home else {}))
         log_to_stderr(settings.log.level)
         try:
             return asyncio.run(_ended_cleanly(run(settings, *args, **kwargs)))

@@ -21,6 +21,16 @@ _PAGE = 64
 
 
 @dataclass(frozen=True, slots=True)
+class Kept:
+    """How many templates were made, and how many had no crop left to make them of."""
+
+    matchmakers: int
+    matchmakers_lost: int
+    visits: int
+    visits_lost: int
+
+
+@dataclass(frozen=True, slots=True)
 class AgainEmbedder:
     """Reads crops and embeds them.
 
@@ -78,6 +88,38 @@ class AgainEmbedder:
                     gallery.append(Matchmaker(it.face, PersonId(it.person), org, template))
         return gallery, lost
 
+    async def keep(
+        self, org: OrgId, since: datetime | None, kept: Callable[[int, int, str], None]
+    ) -> "Kept":
+        """Make what is missing of matchmakers, then of visits from *since* on, and keep it.
+
+        Each page is kept when it is made: broken off and begun again it goes on where it was.
+        Running workers load the gallery when its matchmakers are through. *kept* is told how many
+        were looked at, how many of these were made, and what they are.
+        """
+        matchmakers, lost = await self._keep(org, self.matchmakers(org), kept, "matchmakers")
+        if matchmakers:
+            await self.past.put_gallery_in_force(org)
+        visits, lost_visits = await self._keep(org, self.visits(org, since), kept, "visits")
+        return Kept(matchmakers, lost, visits, lost_visits)
+
+    async def _keep(
+        self,
+        org: OrgId,
+        pages: AsyncIterator[Sequence[tuple[PastVisit | PastMatchmaker, Template | None]]],
+        kept: Callable[[int, int, str], None],
+        what: str,
+    ) -> tuple[int, int]:
+        """How many were made, and how many had nothing to be made of."""
+        looked_at = done = lost = 0
+        async for page in pages:
+            made = [(it.face, template) for it, template in page if template is not None]
+            await self.past.put(org, self.embedder.model, made)
+            lost += sum(template is None and _wants(it) for it, template in page)
+            looked_at, done = looked_at + len(page), done + len(made)
+            kept(looked_at, done, what)
+        return done, lost
+
     async def _fused(self, crop_keys: Sequence[Sequence[str]]) -> list[Template | None]:
         """One template for the crops of each, weighted by how much each tells."""
         pixels = await asyncio.gather(*(self._crop(key) for keys in crop_keys for key in keys))
@@ -104,6 +146,13 @@ class AgainEmbedder:
     def _embed(self, crops: Sequence[Pixels]) -> list[tuple[Template, float]]:
         templates, telling = self.embedder.embed_telling(crops)
         return list(zip(templates, telling.tolist(), strict=True))
+
+
+def _wants(it: PastVisit | PastMatchmaker) -> bool:
+    """Whether there should be a template, and is none."""
+    if isinstance(it, PastVisit):
+        return it.compared and it.closed and it.template is None
+    return it.template is None
 
 
 def _fused(said: Sequence[tuple[Template, float]]) -> Template | None:
