@@ -29,6 +29,7 @@ from facewatch.domain.past import PastMatchmaker, PastVisit
 from facewatch.domain.people import (
     Called,
     EnrolledFace,
+    FaceNote,
     Hit,
     Matchmaker,
     NearMiss,
@@ -804,6 +805,10 @@ class People(Protocol):
 
     async def gallery(self, org: OrgId, model: str) -> tuple[int, list[Matchmaker]]:
         """The revision in force and every matchmaker with a template of *model*."""
+        ...
+
+    async def notes(self, org: OrgId) -> dict[FaceId, FaceNote]:
+        """What is known of each matchmaker."""
         ...
 
     async def refusals(self, org: OrgId, model: str) -> list[Refusal]:

@@ -244,3 +244,10 @@ def test_orgs_and_locations_from_the_command_line(shell: Shell) -> None:
     refused = shell.run("location", "remove", "till", "--org", "shop")
     assert refused.returncode == 1
     assert "cameras hang there" in refused.stderr
+
+
+def test_the_gallery_doctor_finds_nothing_in_an_empty_gallery(shell: Shell) -> None:
+    done = shell.run("gallery", "doctor")
+
+    assert done.returncode == 0, done.stderr
+    assert "0 findings in 0 enrolled faces" in done.stderr

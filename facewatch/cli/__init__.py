@@ -19,6 +19,7 @@ _COMMANDS = (
     "event",
     "explain",
     "person",
+    "gallery",
     "camera",
     "location",
     "key",

@@ -134,6 +134,18 @@ class Refusal:
 
 
 @dataclass(frozen=True, slots=True)
+class FaceNote:
+    """What is known of an enrolled face.
+
+    Attributes:
+        corrected: How many visits the machine gave to its person by it, and an operator took away.
+    """
+
+    quality: Quality
+    corrected: int
+
+
+@dataclass(frozen=True, slots=True)
 class EnrolledFace:
     """A matchmaker as it is listed; *uploaded* is False for a copy of a sighting."""
 

@@ -13,6 +13,7 @@ from facewatch.domain.calibration import Calibration
 from facewatch.domain.ids import OrgId, PersonId
 from facewatch.domain.people import Likeness, Matchmaker
 from facewatch.errors import Busy
+from facewatch.people.checkup import Finding, examine
 from facewatch.ports import People, Register
 
 MOST_FACES = 10_000
@@ -66,6 +67,16 @@ class Suggester:
         people = {faces[at].person for _, *places in pairs for at in places}
         names = await self.register.names(org, people)
         return [self._likeness(faces, names, count, pair) for pair in pairs], len(faces)
+
+    async def findings(self, org: OrgId) -> tuple[list[Finding], int]:
+        """What is wrong with the gallery, and how many faces were looked at: the newest."""
+        async with self._turn:
+            _, matchmakers = await self.people.gallery(org, self.model)
+            faces = matchmakers[-MOST_FACES:]
+            notes = await self.people.notes(org)
+            people = len({it.person for it in faces})
+            alike = self.calibration.similarity(0.7, people)
+            return await asyncio.to_thread(examine, faces, notes, alike), len(faces)
 
     def _likeness(
         self,

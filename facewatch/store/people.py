@@ -10,6 +10,7 @@ from facewatch.domain.ids import EventId, FaceId, OrgId, PersonId, new_id, to_ru
 from facewatch.domain.people import (
     Called,
     EnrolledFace,
+    FaceNote,
     Matchmaker,
     Person,
     Refusal,
@@ -279,6 +280,14 @@ class PostgresPeople:
             )
             for row in rows
         ]
+
+    async def notes(self, org: OrgId) -> dict[FaceId, FaceNote]:
+        """What is known of each matchmaker."""
+        rows = await self._database.fetch("matchmaker_notes", org=org)
+        return {
+            FaceId(row["face"]): FaceNote(Quality(*row["quality"]), row["corrected"])
+            for row in rows
+        }
 
     async def refusals(self, org: OrgId, model: str) -> list[Refusal]:
         """What operators said is not somebody's, or no face: the newest, ten thousand of each."""

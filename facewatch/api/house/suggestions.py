@@ -16,6 +16,7 @@ from facewatch.api.house.wire import FaceRef, Id, Page, Shape, Thing, Time
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import EventId, PersonId
 from facewatch.domain.people import Likeness, NearMiss
+from facewatch.people.checkup import Finding
 from facewatch.ports import ApiKey
 
 _WINDOW = timedelta(days=7)
@@ -117,6 +118,48 @@ class NameOut(Thing):
         )
 
 
+class DoctorIn(Shape):
+    """How many findings at most."""
+
+    limit: Annotated[int, Field(ge=1, le=1000)] = 100
+
+
+class FindingOut(Shape):
+    """What is wrong with an enrolled face, and what to do."""
+
+    kind: str
+    person: Id
+    face: FaceRef
+    other: Id | None
+    reason: str
+    remedy: str
+
+    @classmethod
+    def of(cls, it: Finding) -> "FindingOut":
+        return cls(
+            kind=it.kind,
+            person=it.person,
+            face=it.face,
+            other=it.other,
+            reason=it.reason,
+            remedy=it.remedy,
+        )
+
+
+class DoctorOut(Shape):
+    """The worst kind first; *faces_examined* are the newest ten thousand at most."""
+
+    findings: list[FindingOut]
+    faces_examined: int
+
+
+async def gallery_doctor(deps: Deps, caller: ApiKey, asked: DoctorIn) -> DoctorOut:
+    """Enrolled faces that attract others, were corrected, are poor, twice there, or alone."""
+    found, examined = await deps.suggester.findings(caller.org)
+    shown = [FindingOut.of(it) for it in found[: asked.limit]]
+    return DoctorOut(findings=shown, faces_examined=examined)
+
+
 async def suggest_merges(deps: Deps, caller: ApiKey, asked: MergesIn) -> MergesOut:
     """Pairs of enrolled persons who look alike enough to be one."""
     least = asked.min_confidence or max(0.4, min(0.999, await _threshold(deps, caller)))
@@ -153,6 +196,9 @@ async def _threshold(deps: Deps, caller: ApiKey) -> float:
 _MERGES, _NAMES = "/api/v1/suggestions/merges", "/api/v1/suggestions/names"
 
 ROUTES = [
+    resource(
+        "GET", "/api/v1/gallery/doctor", gallery_doctor, action=Action.FACE_SUGGESTIONS_VIEWED
+    ),
     resource("GET", _MERGES, suggest_merges, action=Action.FACE_SUGGESTIONS_VIEWED),
     resource(
         "POST",

@@ -67,3 +67,17 @@ DELETE FROM not_a_face WHERE org = :org AND event = :event RETURNING event;
 
 -- name: shown_by
 SELECT person FROM face_event WHERE id = :event;
+
+-- name: matchmaker_notes
+-- Corrected: visits that the machine named by this face, and an operator said are not theirs.
+SELECT m.face, f.quality, coalesce(c.corrected, 0) AS corrected
+  FROM matchmaker m
+  JOIN face f ON f.id = m.face
+  LEFT JOIN (
+       SELECT (e.decision #>> '{candidates,0,face}')::uuid AS face, count(*) AS corrected
+         FROM dismissed d
+         JOIN face_event e ON e.id = d.one
+        WHERE d.org = :org AND d.kind = 'name' AND e.decision ->> 'person' IS NOT NULL
+          AND (e.decision ->> 'person')::uuid IS DISTINCT FROM e.person
+        GROUP BY 1) AS c ON c.face = m.face
+ WHERE m.org = :org AND m.revision_removed IS NULL;
