@@ -65,6 +65,7 @@ class Recognition(_Section):
     least_quality: Share = 0.3
     least_face: Share = 0.82
     visit_gap_s: Seconds = 3.0
+    still_after_s: Annotated[float, Field(ge=0, le=86_400)] = 180.0
 
 
 class Cameras(_Section):

@@ -45,6 +45,7 @@ async def test_a_camera_from_its_first_day_to_its_last(admin: Caller) -> None:
         "fps": 0.0,
         "last_frame_at": None,
         "since": None,
+        "suppressed": [],
     }
     path = f"/cameras/{made['id']}"
     assert await admin.get(path) == made

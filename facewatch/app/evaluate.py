@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
-from facewatch.app.recognition import rule_of, visiting_of, warm_engine
+from facewatch.app.recognition import rule_of, standstill_of, visiting_of, warm_engine
 from facewatch.app.recording import VISITS_BOUND
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.ids import CameraId, EventId, FaceId, OrgId, PersonId, new_id
@@ -159,6 +159,7 @@ async def watch(bench: Bench, video: Path, seen: Callable[[Frame], None]) -> tup
             camera,
             lambda at, _number: EventId(new_id(at)),
             visiting=visiting_of(settings),
+            standstill=standstill_of(settings),
         ),
         metrics,
     )

@@ -17,6 +17,7 @@ from facewatch.people.enrol import Enroller
 from facewatch.people.gallery import Galleries
 from facewatch.people.likeness import Likeness
 from facewatch.people.look import Looker
+from facewatch.pipeline.still import Standstill
 from facewatch.pipeline.visit import Visiting
 from facewatch.settings import Settings
 from facewatch.vision import registry
@@ -134,6 +135,11 @@ def visiting_of(settings: Settings) -> Visiting:
     """What makes a visit, as the settings say."""
     rule = settings.recognition
     return Visiting(gap_s=rule.visit_gap_s, face=rule.least_face)
+
+
+def standstill_of(settings: Settings) -> Standstill:
+    """What stands so still that it is no person, as the settings say."""
+    return Standstill(after_s=settings.recognition.still_after_s)
 
 
 def enroller_of(stores: Stores, recognition: Recognition) -> Enroller:

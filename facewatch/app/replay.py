@@ -8,7 +8,7 @@ from datetime import datetime
 from pathlib import Path
 
 from facewatch.app.clusters import clusters_of
-from facewatch.app.recognition import Recognition, visiting_of
+from facewatch.app.recognition import Recognition, standstill_of, visiting_of
 from facewatch.app.recording import VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
 from facewatch.domain.cameras import Camera
@@ -61,7 +61,11 @@ async def replay_video(
     rule = settings.recognition
     recogniser = Recogniser(
         recognition.engine,
-        lambda _: Visitors(camera.id, event_id, visiting=visiting_of(settings)),
+        lambda _: Visitors(
+            *(camera.id, event_id),
+            visiting=visiting_of(settings),
+            standstill=standstill_of(settings),
+        ),
         recognition.metrics,
     )
     source = FileSource(camera.id, video, looks_per_s=rule.looks_per_s, start=start)

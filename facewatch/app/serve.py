@@ -8,6 +8,7 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -20,7 +21,7 @@ from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
 from facewatch.app.clusters import cluster_unknown
 from facewatch.app.looking import looking
-from facewatch.app.recognition import Recognition, visiting_of
+from facewatch.app.recognition import Recognition, standstill_of, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.stores import Stores
 from facewatch.app.switch import catch_up
@@ -110,7 +111,7 @@ async def run_service(
             upkeep = [
                 group.create_task(watch.follow(_camera_lists(stores, names))),
                 group.create_task(_keep_gallery(stores, recognition)),
-                group.create_task(_report_cameras(stores, board)),
+                group.create_task(_report_cameras(stores, board, recogniser)),
                 group.create_task(_gauge(spool, metrics)),
                 group.create_task(_sweep(stores, settings.audit.keep_days)),
                 group.create_task(stores.keys.follow()),
@@ -146,9 +147,11 @@ async def run_service(
 
 
 def _live_visitors(settings: Settings) -> Callable[[CameraId], Visitors]:
-    visiting = visiting_of(settings)
+    visiting, standstill = visiting_of(settings), standstill_of(settings)
     return lambda camera: Visitors(
-        camera, lambda at, _number: EventId(new_id(at)), visiting=visiting
+        *(camera, lambda at, _number: EventId(new_id(at))),
+        visiting=visiting,
+        standstill=standstill,
     )
 
 
@@ -273,11 +276,13 @@ async def until_answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
             await asyncio.sleep(_REPORT_S)
 
 
-async def _report_cameras(stores: Stores, board: Board) -> None:
+async def _report_cameras(stores: Stores, board: Board, recogniser: Recogniser) -> None:
     """Keep the table of camera states fresh for whoever asks from another process."""
     while True:
+        still = recogniser.suppressed
+        statuses = [replace(it, suppressed=still.get(it.camera, ())) for it in board.statuses]
         with contextlib.suppress(DatabaseUnavailable):
-            await stores.statuses.report(board.statuses)
+            await stores.statuses.report(statuses)
         await asyncio.sleep(_REPORT_S)
 
 

@@ -78,7 +78,7 @@ async def list_(settings: Settings, org: str | None, as_json: bool) -> None:
         whose = await org_of(stores, org)
         cameras = await stores.cameras.all(whose)
         statuses = {it.camera: it for it in await stores.statuses.all(whose)}
-    rows = []
+    rows: list[dict[str, Any]] = []
     for it in cameras:
         status = statuses.get(it.id)
         last = status.last_frame_at if status else None
@@ -92,6 +92,10 @@ async def list_(settings: Settings, org: str | None, as_json: bool) -> None:
                 "fps": round(status.fps, 1) if status else None,
                 "last_frame": last.isoformat(timespec="seconds") if last else None,
                 "reason": status.reason if status else "",
+                "suppressed": [
+                    {"box": region.box.rounded(), "since": region.since.isoformat()}
+                    for region in (status.suppressed if status else ())
+                ],
             }
         )
     if as_json:
@@ -99,13 +103,14 @@ async def list_(settings: Settings, org: str | None, as_json: bool) -> None:
             say(row)
     else:
         table(
-            ["name", "state", "fps", "last frame", "url", "reason"],
+            ["name", "state", "fps", "last frame", "suppressed", "url", "reason"],
             [
                 [
                     it["name"],
                     it["state"],
                     it["fps"],
                     _ago(it["last_frame"]),
+                    len(it["suppressed"]) or "",
                     it["url"],
                     it["reason"],
                 ]

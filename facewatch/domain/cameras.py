@@ -6,6 +6,7 @@ from datetime import datetime
 from enum import StrEnum
 from functools import cache
 
+from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, LocationId, OrgId
 from facewatch.domain.urls import redact
 
@@ -60,6 +61,19 @@ class Camera:
 
 
 @dataclass(frozen=True, slots=True)
+class SuppressedRegion:
+    """Where something that fires as a face stands still, and makes no events.
+
+    Attributes:
+        box: Pixels of the whole frame.
+        since: When it was suppressed.
+    """
+
+    box: Box
+    since: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class CameraStatus:
     """How a camera is at this moment.
 
@@ -68,6 +82,7 @@ class CameraStatus:
         fps: Frames that arrived per second, over the last seconds; 0 when none do.
         last_frame_at: Capture time of the newest frame, or None before the first.
         since: When this state began.
+        suppressed: Regions in which something stands still that is taken for a face.
     """
 
     camera: CameraId
@@ -76,6 +91,7 @@ class CameraStatus:
     fps: float
     last_frame_at: datetime | None
     since: datetime
+    suppressed: tuple[SuppressedRegion, ...] = ()
 
 
 DEEPEST = 8

@@ -2,10 +2,11 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
+from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.faces import Glimpse, Look, Pixels
 from facewatch.domain.ids import CameraId
 from facewatch.flow.channel import Channel
@@ -34,6 +35,12 @@ class Recogniser:
         self._visitors_at = visitors_at
         self._visitors: dict[CameraId, Visitors] = {}
         self._metrics = metrics
+        self._suppressed: Mapping[CameraId, tuple[SuppressedRegion, ...]] = {}
+
+    @property
+    def suppressed(self) -> Mapping[CameraId, tuple[SuppressedRegion, ...]]:
+        """Where something stands still that fires as a face. Any thread: replaced, not changed."""
+        return self._suppressed
 
     def see(self, frames: Sequence[Frame]) -> list[Visit]:
         """What *frames*, at most one a camera, change; embeddings are batched over cameras."""
@@ -55,7 +62,14 @@ class Recogniser:
         for step, crops in zip(steps, asked, strict=True):
             mine, said = said[: len(crops)], said[len(crops) :]
             visits += _finish(step, mine)
+        for frame in frames:
+            self._show(frame.camera)
         return visits
+
+    def _show(self, camera: CameraId) -> None:
+        regions = self._at(camera).suppressed
+        if regions != self._suppressed.get(camera, ()):
+            self._suppressed = {**self._suppressed, camera: regions}
 
     def idle(self, camera: CameraId, elapsed_s: float) -> list[Visit]:
         """*camera* gave no frame for *elapsed_s*: visits end all the same."""
@@ -64,6 +78,7 @@ class Recogniser:
     def close(self, camera: CameraId) -> list[Visit]:
         """*camera* will give no more frames."""
         visitors = self._visitors.pop(camera, None)
+        self._suppressed = {it: on for it, on in self._suppressed.items() if it != camera}
         return visitors.close() if visitors else []
 
     def close_all(self) -> list[Visit]:

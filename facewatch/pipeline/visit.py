@@ -10,9 +10,11 @@ from datetime import datetime
 
 import numpy as np
 
+from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.events import TimeSource
 from facewatch.domain.faces import Glimpse, Look, Pixels, Scene, Template
 from facewatch.domain.ids import CameraId, EventId
+from facewatch.pipeline.still import Standstill, StillThings
 from facewatch.pipeline.track import Following, Shot, Track, Verdict, compare, distance, rank
 from facewatch.pipeline.tracker import Closer, Said, Tracker
 from facewatch.ports import Frame
@@ -138,12 +140,14 @@ class Visitors:
         name_event: Callable[[datetime, int], EventId],
         following: Following | None = None,
         visiting: Visiting | None = None,
+        standstill: Standstill | None = None,
     ) -> None:
         self._camera = camera
         self._name_event = name_event
         self._following = following or Following()
         self._visiting = visiting or Visiting()
         self._tracker = Tracker(self._following, self._curious)
+        self._still = StillThings(standstill or Standstill())
         self._scene: Scene | None = None
         self._cut_s = -1e9
         self._visits: list[_Open] = []
@@ -170,7 +174,8 @@ class Visitors:
         """
         self._advance(frame)
         cut = self._is_cut(scene)
-        yield from self._tracker.see(frame, self._clock_s, glimpses, closer, cut=cut)
+        moving = self._still.sift(glimpses, self._clock_s)
+        yield from self._tracker.see(frame, self._clock_s, moving, closer, cut=cut)
         return self._report()
 
     def _is_cut(self, scene: Scene | None) -> bool:
@@ -181,6 +186,11 @@ class Visitors:
             return False
         self._cut_s = self._clock_s
         return True
+
+    @property
+    def suppressed(self) -> tuple[SuppressedRegion, ...]:
+        """Where something that fires as a face stands still, and makes no events."""
+        return self._still.suppressed
 
     def idle(self, elapsed_s: float) -> list[Visit]:
         """No frame came for *elapsed_s*: time passes all the same."""

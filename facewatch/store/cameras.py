@@ -1,13 +1,16 @@
 """Cameras and how they are, in Postgres."""
 
+import json
 import logging
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from datetime import datetime
 from typing import Any
 
 import asyncpg
 
-from facewatch.domain.cameras import Camera, CameraState, CameraStatus, Transport
+from facewatch.domain.cameras import Camera, CameraState, CameraStatus, SuppressedRegion, Transport
+from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, LocationId, OrgId, to_ruuid
 from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, StoreTrouble
 from facewatch.store.database import Database, Row, Work
@@ -179,6 +182,7 @@ class PostgresCameraStatuses:
             fps=[status.fps for status in newest],
             last_frames=[status.last_frame_at for status in newest],
             since=[status.since for status in newest],
+            suppressed=[_spelled(status.suppressed) for status in newest],
         )
 
     async def all(self, org: OrgId) -> list[CameraStatus]:
@@ -192,6 +196,18 @@ class PostgresCameraStatuses:
                 fps=row["fps"],
                 last_frame_at=row["last_frame_at"],
                 since=row["since"],
+                suppressed=_regions(row["suppressed"]),
             )
             for row in rows
         ]
+
+
+def _spelled(regions: Sequence[SuppressedRegion]) -> str:
+    return json.dumps([{"box": it.box.rounded(), "since": it.since.isoformat()} for it in regions])
+
+
+def _regions(kept: str) -> tuple[SuppressedRegion, ...]:
+    return tuple(
+        SuppressedRegion(Box(*map(float, it["box"])), datetime.fromisoformat(it["since"]))
+        for it in json.loads(kept)
+    )

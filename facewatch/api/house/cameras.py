@@ -10,7 +10,7 @@ from facewatch.api.family import Role
 from facewatch.api.house.resource import resource
 from facewatch.api.house.wire import LEFT, Id, Name, Page, PageIn, Shape, Thing, Time
 from facewatch.domain.audit import Action
-from facewatch.domain.cameras import Camera, CameraState, CameraStatus, Transport
+from facewatch.domain.cameras import Camera, CameraState, CameraStatus, SuppressedRegion, Transport
 from facewatch.domain.ids import CameraId, LocationId, new_id
 from facewatch.domain.urls import redact, rtsp_address
 from facewatch.errors import CameraRefused, CameraStalled, CameraTrouble, InvalidRequest
@@ -68,6 +68,26 @@ class CameraChangesIn(Shape):
     match_threshold: Threshold | None = LEFT
 
 
+class RegionOut(Shape):
+    """Where something that fires as a face stands still, and makes no events.
+
+    Attributes:
+        left, top, right, bottom: Pixels of the whole picture.
+        since: When it was suppressed.
+    """
+
+    left: int
+    top: int
+    right: int
+    bottom: int
+    since: Time
+
+    @classmethod
+    def of(cls, region: SuppressedRegion) -> "RegionOut":
+        left, top, right, bottom = region.box.rounded()
+        return cls(left=left, top=top, right=right, bottom=bottom, since=region.since)
+
+
 class CameraOut(Thing):
     """A camera.
 
@@ -80,6 +100,7 @@ class CameraOut(Thing):
         reason: Why it is not live.
         fps: Frames that arrived per second, over the last seconds.
         since: When this state began.
+        suppressed: A poster, a chair: passed over until the picture there changes.
     """
 
     name: str
@@ -94,6 +115,7 @@ class CameraOut(Thing):
     fps: float
     last_frame_at: Time | None
     since: Time | None
+    suppressed: list[RegionOut]
 
     @classmethod
     def of(cls, camera: Camera, status: CameraStatus | None) -> "CameraOut":
@@ -111,6 +133,7 @@ class CameraOut(Thing):
             fps=round(status.fps, 1) if status else 0.0,
             last_frame_at=status.last_frame_at if status else None,
             since=status.since if status else None,
+            suppressed=[RegionOut.of(it) for it in status.suppressed] if status else [],
         )
 
 
