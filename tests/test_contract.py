@@ -18,7 +18,7 @@ async def test_schemathesis_finds_nothing(
     if not VENV.exists():
         pytest.skip("no .venvs/contract: run tests/oracle/make_contract.sh")
     async with stocked(database, tmp_path, models, photos, 200) as stock:
-        run = await tried(stock, name, 2, "--phases", "fuzzing")
+        run = await tried(stock, name, 2, "fuzzing")
 
     assert run.passed, run.report
     assert len(run.counts) >= 15, run.report

@@ -128,6 +128,8 @@ NEEDED = {
     "removePersonLabel": {"personUuid": new_person, "label": FIELDS["label"]},
     "getPicture": {"s3ObjectKey": same("pictures")},
     "findFaceUploadMetadataByTransaction": {"transactionId": new_upload},
+    "v1_show_person": {"person": new_person},
+    "v1_change_person": {"person": new_person, "name": new_name},
     "v1_merge_people": {"person": new_person, "others": lambda: [new_person()], "name": new_name},
     "v1_split_person": {
         "person": lambda: STOCK["owner"],
@@ -139,7 +141,7 @@ NEEDED = {
     "v1_forget_person": {"person": new_person},
     "v1_dismiss_merge": {"people": lambda: [new_person(), new_person()]},
     "v1_dismiss_name": {"event": same("lasting"), "person": same("people")},
-    "v1_list_cameras": {"location": lambda: STOCK["location"]},
+    "v1_list_cameras": {"location": lambda: [STOCK["location"]]},
     "v1_get_camera": {"camera": lambda: STOCK["camera"]},
     "v1_add_camera": {"name": new_name, "url": lambda: NOBODY},
     "v1_change_camera": {
