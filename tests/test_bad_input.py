@@ -1,9 +1,12 @@
 """Bad input to every operation over a socket: a described refusal, and the service goes on.
 
-What each operation says of its own mistakes is tested beside it.
+What each operation says of its own mistakes is tested beside it, multiparts in
+test_rhombus_uploads.
 """
 
+import asyncio
 import json
+import logging
 import struct
 import zlib
 from collections.abc import AsyncIterator
@@ -219,6 +222,39 @@ async def test_ten_megabytes_are_a_413_everywhere(
     for operation in with_bodies():
         assert await posted(client, operation, large, admin) == 413
     await sound(client)
+
+
+NO_REQUESTS = [
+    b"nonsense\r\n\r\n",
+    b"GET / HTTP/1.1\r\nHost: x\r\nx-auth-apikey: s3cret\0\r\n\r\n",
+    b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"x" * 100_000),
+    b"GET / HTTP/1.1\r\nHost: x\r\nCookie: %s\r\n\r\n" % (b"x" * 100_000),
+    b"POST / HTTP/1.1\r\nHost: x\r\nContent-Length: -1\r\n\r\n",
+    b"POST / HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n",
+    b"GET /media/faces?s3ObjectKey=%ff%fe HTTP/1.0\r\n\r\n",
+    b"\x16\x03\x01\x02\0\x01\0\x01\xfc\x03\x03",
+]
+
+
+async def test_what_is_no_http_is_refused_in_a_line_and_not_quoted_in_the_log(
+    client: aiohttp.ClientSession, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Before any contract: by the server, as plain text."""
+    caplog.set_level(logging.DEBUG)
+    async with client.get("/healthz") as answer:
+        host, port = answer.url.host, answer.url.port
+    for request in NO_REQUESTS:
+        reader, writer = await asyncio.open_connection(host, port)
+        async with asyncio.timeout(10):
+            writer.write(request)
+            said = await reader.read(100_000)
+        writer.close()
+        assert said.split(b" ", 2)[1][:1] == b"4", request[:50]
+        assert b"Traceback" not in said
+    await sound(client)
+    assert "s3cret" not in caplog.text
+    assert "Traceback" not in caplog.text
+    assert caplog.text.count("127.0.0.1 sent what is no HTTP") >= 4
 
 
 async def posted(

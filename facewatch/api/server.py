@@ -66,7 +66,11 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[s
         InvalidSettings: this machine cannot listen there.
     """
     runner = web.AppRunner(
-        app, access_log=None, shutdown_timeout=_DRAIN_S, lingering_time=_LINGER_S
+        app,
+        access_log=None,
+        logger=trace.server_log,
+        shutdown_timeout=_DRAIN_S,
+        lingering_time=_LINGER_S,
     )
     async with app[DEPS].audit.kept():
         await runner.setup()

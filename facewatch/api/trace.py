@@ -8,6 +8,7 @@ from contextvars import ContextVar
 from typing import Any
 
 from aiohttp import web
+from aiohttp.http_exceptions import HttpProcessingError
 
 HEADER = "X-Request-Id"
 
@@ -24,6 +25,21 @@ class _Traced(logging.LoggerAdapter[logging.Logger]):
 
 log = _Traced(logging.getLogger("facewatch.api"))
 """The API's log; each line begins with the id of its request."""
+
+
+def _kept_from_logs(record: logging.LogRecord) -> bool:
+    """What is no HTTP is told in a line; its error quotes what was sent, keys among it."""
+    if record.exc_info and isinstance(record.exc_info[1], HttpProcessingError):
+        record.exc_info = None
+        record.msg = "%s sent what is no HTTP"
+        record.levelno = min(record.levelno, logging.INFO)
+        record.levelname = logging.getLevelName(record.levelno)
+    return True
+
+
+server_log = logging.getLogger("facewatch.api.http")
+"""For the server below the API."""
+server_log.addFilter(_kept_from_logs)
 
 
 def current() -> str:
