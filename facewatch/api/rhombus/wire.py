@@ -230,8 +230,8 @@ class PageRequest(Message):
     max_page_size: (
         Annotated[
             int,
-            BeforeValidator(whole),
             Field(ge=1, le=1000, json_schema_extra={"format": "int32"}),
+            BeforeValidator(whole),
         ]
         | None
     ) = None
