@@ -11,7 +11,8 @@ from house import Caller, an_admin
 from rtsp_server import answering
 
 from facewatch.app.looking import looking
-from facewatch.domain.cameras import CameraState, CameraStatus
+from facewatch.domain.cameras import CameraState, CameraStatus, SuppressedRegion
+from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, from_ruuid, new_id, to_ruuid
 from facewatch.settings import Settings
 from facewatch.store.cameras import CAMERAS
@@ -156,7 +157,8 @@ async def test_how_a_camera_is(admin: Caller) -> None:
     made = await admin.made("/cameras", name="door", url=URL)
     id_ = CameraId(from_ruuid(made["id"]))
     words = "rtsp://u:s3cret@h/ hung up"
-    status = CameraStatus(id_, CameraState.GONE, words, 12.46, NOON, NOON)
+    poster = SuppressedRegion(Box(10.2, 20.0, 60.0, 90.7), NOON)
+    status = CameraStatus(id_, CameraState.GONE, words, 12.46, NOON, NOON, (poster,))
     await admin.deps.statuses.report([status])
 
     (shown,) = (await admin.get("/cameras"))["items"]
@@ -164,6 +166,8 @@ async def test_how_a_camera_is(admin: Caller) -> None:
         *("gone", "rtsp://***@h/ hung up"),
         12.5,
     )
+    region = {"left": 10, "top": 20, "right": 60, "bottom": 91, "since": "2026-11-21T12:00:00Z"}
+    assert shown["suppressed"] == [region]
     assert shown["last_frame_at"] == shown["since"] == "2026-11-21T12:00:00Z"
     assert await admin.get(f"/cameras/{made['id']}") == shown
 
