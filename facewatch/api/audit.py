@@ -130,7 +130,8 @@ class _Noted:
     outcome: Outcome = Outcome.FAILED
 
     def entry(self) -> AuditEntry:
-        subjects = dict.fromkeys(filter(None, map(_id, self.subjects)))
+        spellings = dict.fromkeys(self.subjects)
+        subjects = dict.fromkeys(filter(None, map(_id, spellings)))
         return AuditEntry(
             id=AuditId(new_id(self.at)),
             org=self.caller.org,
