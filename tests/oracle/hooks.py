@@ -58,6 +58,14 @@ def new_face() -> str:
     return face
 
 
+def new_no_face() -> str:
+    """An event of which an operator said that it shows no face."""
+    event = new_event()
+    answer = requests.post(f"{URL}/api/v1/events/{event}/not-a-face", headers=ADMIN)
+    assert answer.status_code == 204, answer.text
+    return event
+
+
 def new_thing(kind: str, **more: object) -> str:
     """One of /api/v1, of its own."""
     message = {"name": new_name(), **more}
@@ -143,6 +151,10 @@ NEEDED = {
     "v1_forget_person": {"person": new_person},
     "v1_dismiss_merge": {"people": lambda: [new_person(), new_person()]},
     "v1_dismiss_name": {"event": same("lasting"), "person": same("people")},
+    "v1_explain_event": {"event": new_event},
+    "v1_not_this_person": {"event": new_event, "person": lambda: STOCK["owner"]},
+    "v1_not_a_face": {"event": new_event},
+    "v1_a_face_after_all": {"event": new_no_face},
     "v1_list_cameras": {"location": lambda: [STOCK["location"]]},
     "v1_get_camera": {"camera": lambda: STOCK["camera"]},
     "v1_add_camera": {"name": new_name, "url": lambda: NOBODY},
