@@ -407,6 +407,8 @@ async def test_a_page_without_a_size_has_a_hundred(house: House) -> None:
     assert "lastEvaluatedKey" not in second
     assert await house.found({"maxPageSize": None, "lastEvaluatedKey": ""}) == ids(visits[:100])
     assert await house.found({"maxPageSize": 7.0}) == ids(visits[:7])
+    before_1970 = {"timestampFilter": {"rangeStart": "1887-08-12T00:00:00Z"}}
+    assert await house.found({"maxPageSize": 7}, **before_1970) == ids(visits[:7])
 
 
 async def test_pages_neither_skip_nor_repeat_while_events_arrive_and_go(house: House) -> None:

@@ -87,7 +87,7 @@ async def page(
     if len(found) <= size:
         return found, None
     secret = await deps.keys.page_secret(org)
-    since_ms = milliseconds(window.since) if window.since else 0
+    since_ms = max(0, milliseconds(window.since)) if window.since else 0  # no id is of before 1970
     return found[:size], paging.sealed(secret, question, id_of(found[size - 1]), since_ms)
 
 
