@@ -53,6 +53,10 @@ class Forbidden(FacewatchError):
     """A caller's key is unknown, expired or revoked, or may not do what was asked."""
 
 
+class UnknownKey(Forbidden):
+    """A caller's key is unknown, expired or revoked."""
+
+
 class TooManyRequests(FacewatchError):
     """A caller asks more often than the limit of *whose* allows: "org" or "address"."""
 

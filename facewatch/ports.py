@@ -3,7 +3,7 @@
 import threading
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime, timedelta
+from datetime import date, datetime, timedelta
 from typing import Protocol, TypedDict
 from uuid import UUID
 
@@ -25,6 +25,14 @@ from facewatch.domain.events import (
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen, Template
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, LocationId, OrgId, PersonId
+from facewatch.domain.library import (
+    Cohesion,
+    FaceFilter,
+    Fit,
+    LibraryFace,
+    Portrait,
+    PortraitFilter,
+)
 from facewatch.domain.past import PastMatchmaker, PastVisit
 from facewatch.domain.people import (
     Called,
@@ -956,6 +964,132 @@ class Register(Protocol):
         ...
 
 
+class Faces(Protocol):
+    """Every face in every picture, enrolled ones among them."""
+
+    async def get(self, org: OrgId, face: FaceId) -> LibraryFace:
+        """
+        Raises:
+            NotFound: *org* has no such face.
+        """
+        ...
+
+    async def page(
+        self, org: OrgId, wanted: FaceFilter, limit: int, before: FaceId | None = None
+    ) -> list[LibraryFace]:
+        """Newest first, from just after *before*, be it gone or not.
+
+        Fewer than *limit* only at the end.
+
+        Raises:
+            NotFound: *org* has not the person or the asset that is *wanted*.
+        """
+        ...
+
+    async def fits(self, org: OrgId, faces: Sequence[FaceId], model: str) -> dict[FaceId, Fit]:
+        """How each fits its person, and who else is near, by templates of *model*."""
+        ...
+
+    async def give(self, org: OrgId, face: FaceId, person: PersonId | None) -> None:
+        """An operator says whose face it is, None for nobody's; no machine overwrites that.
+
+        The visit that it belongs to goes along, with all of its faces; nobody's is then also: not
+        that of whose it was. An enrolled one is compared for its new person, or rests.
+
+        Raises:
+            NotFound: *org* has no such face, or nobody with this id.
+        """
+        ...
+
+    async def remove(self, org: OrgId, face: FaceId) -> list[str]:
+        """Gone with its templates; picture, visit and person stay. An enrolled one takes its photo.
+
+        Returns:
+            Object keys whose pixels must go; they are garbage already.
+
+        Raises:
+            NotFound: *org* has no such face.
+        """
+        ...
+
+
+class Centroids(Protocol):
+    """The middle of everybody's templates."""
+
+    async def refresh_all(self) -> None:
+        """Bring up to date what changed before."""
+        ...
+
+
+class PortraitChanges(TypedDict, total=False):
+    """What is told of a person: a key that is not there is left alone, None clears."""
+
+    name: str | None
+    birth_date: date | None
+    hidden: bool
+    favourite: bool
+    face: FaceId | None
+
+
+class Portraits(Protocol):
+    """Persons with and without a name, as a library of pictures shows them.
+
+    An id that was merged means the person that it was merged into.
+    """
+
+    async def get(self, org: OrgId, person: PersonId) -> Portrait:
+        """
+        Raises:
+            NotFound: *org* has nobody with this id.
+        """
+        ...
+
+    async def page(
+        self, org: OrgId, wanted: PortraitFilter, limit: int, after: PersonId | None, newest: bool
+    ) -> list[Portrait]:
+        """Newest or oldest first, from just behind *after*, be they gone or not.
+
+        Raises:
+            NotFound: *org* has not the asset that is *wanted*.
+        """
+        ...
+
+    async def cohesions(
+        self, org: OrgId, people: Sequence[PersonId], model: str
+    ) -> dict[PersonId, Cohesion]:
+        """Of those who have a template of *model*."""
+        ...
+
+    async def create(self, org: OrgId, changes: PortraitChanges) -> PersonId:
+        """
+        Raises:
+            AlreadyExists: *org* has somebody of this name.
+            NotFound: *org* has not the face that is to stand for them.
+        """
+        ...
+
+    async def change(self, org: OrgId, person: PersonId, changes: PortraitChanges) -> None:
+        """
+        Raises:
+            NotFound: *org* has nobody with this id, or not the face.
+            AlreadyExists: somebody else has the new name.
+        """
+        ...
+
+    async def dissolve(self, org: OrgId, person: PersonId) -> list[str]:
+        """There is no such person: visits and faces are nobody's, with their pictures.
+
+        What was enrolled for the person goes.
+
+        Returns:
+            Object keys whose pixels must go; they are garbage already.
+
+        Raises:
+            NotFound: *org* has nobody with this id.
+        """
+        ...
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Accepted:
     """A photo that was sent and is fit; its pixels lie under *keys*.
@@ -1160,6 +1294,10 @@ class Keys(Protocol):
         Raises:
             NotFound: *org* has no such key.
         """
+        ...
+
+    async def signer(self, key: KeyId) -> tuple[ApiKey, bytes] | None:
+        """A key by its id, with the secret of its org, unless it is unknown, expired or revoked."""
         ...
 
     async def page_secret(self, org: OrgId) -> bytes:

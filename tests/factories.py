@@ -27,6 +27,7 @@ from facewatch.domain.ids import (
 )
 from facewatch.domain.people import Candidate, Decision
 from facewatch.flow.metrics import Metrics
+from facewatch.people.cut import Cutter
 from facewatch.people.inbox import Inbox
 from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
@@ -39,15 +40,17 @@ from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database
 from facewatch.store.decisions import PostgresDecisions
 from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.faces import PostgresFaces
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.locations import PostgresLocations
 from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.people import PostgresPeople
+from facewatch.store.portraits import PostgresPortraits
 from facewatch.store.register import PostgresRegister
 from facewatch.store.secrets import Vault
 from facewatch.store.similar import PostgresSimilarEvents
 from facewatch.store.uploads import PostgresUploads
-from facewatch.vision.pictures import decode, header
+from facewatch.vision.pictures import JpegPngEncoder, decode, header
 from facewatch.vision.registry import card
 
 ORG = OrgId(UUID("01900000-0000-7000-8000-000000000001"))
@@ -162,6 +165,10 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
     deps = Deps(
         events=(events := PostgresFaceEvents(database)),
         decisions=PostgresDecisions(database, events),
+        faces=PostgresFaces(database, events),
+        portraits=PostgresPortraits(database, events),
+        cutter=Cutter(blobs, decode, JpegPngEncoder()),
+        model="sface",
         people=people,
         orgs=PostgresOrgs(database),
         register=(register := PostgresRegister(database)),

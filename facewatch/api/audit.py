@@ -67,10 +67,10 @@ def concerns_shown(answer: BaseModel) -> None:
             _keep(value, noted)
 
 
-_SHOWN = ("uuid", "id", "person_uuid", "person")
+_SHOWN = ("uuid", "id", "person_uuid", "person", "person_id")
 _ID = re.compile(r"(.*_)?(uu)?ids?")
-_PLACE = "cursor"
-"""Where a page begins is not what it is about."""
+_BESIDE = frozenset({"cursor", "starting_after_id", "library_id"})
+"""Where a page begins, and whose all of it is, is not what it is about."""
 
 
 @cache
@@ -89,7 +89,7 @@ def _ask(question: BaseModel, noted: list[_Spelling]) -> None:
         value = getattr(question, name)
         if isinstance(value, BaseModel):
             _ask(value, noted)
-        elif is_id or (isinstance(value, UUID) and name != _PLACE):
+        elif name not in _BESIDE and (is_id or isinstance(value, UUID)):
             _keep(value, noted)
 
 

@@ -12,6 +12,7 @@ from facewatch.api.limit import Limits
 from facewatch.domain.cameras import Camera
 from facewatch.domain.settings import Setting
 from facewatch.flow.metrics import Metrics
+from facewatch.people.cut import Cutter
 from facewatch.people.inbox import Inbox
 from facewatch.people.look import Looker
 from facewatch.people.lookalikes import Lookalikes
@@ -23,10 +24,12 @@ from facewatch.ports import (
     CameraStatuses,
     Decisions,
     FaceEvents,
+    Faces,
     Keys,
     Locations,
     Orgs,
     People,
+    Portraits,
     Register,
 )
 from facewatch.stream.sources import Probe as Look
@@ -46,6 +49,8 @@ class Deps:
     Attributes:
         look: Watches a camera for a moment; raises CameraTrouble, or Busy while others look.
         settings: Those in force, for an admin to see.
+        cutter: Gives faces their own pictures.
+        model: Name of the embedder in force.
         copier: Makes matchmakers of sightings.
         lookalikes: Compares what was seen with one face.
         suggester: Compares the enrolled with each other.
@@ -60,6 +65,10 @@ class Deps:
 
     events: FaceEvents
     decisions: Decisions
+    faces: Faces
+    portraits: Portraits
+    cutter: Cutter
+    model: str
     people: People
     register: Register
     orgs: Orgs

@@ -175,15 +175,17 @@ class Family:
     """Routes, how a caller shows a key to them, and how they say no.
 
     Attributes:
-        prefix: Every path of the family begins with it.
+        prefix: Every path of the family begins with it, or with one of them.
         credential: The secret that a request shows; raises Unauthenticated.
         failure: The answer to a request that raised.
         style: How all this is described.
+        signer: Whose signature a request bears, in place of a secret; None where it is nobody's.
     """
 
     name: str
-    prefix: str
+    prefix: str | tuple[str, ...]
     routes: Sequence[Route]
     credential: Callable[[web.Request], str]
     failure: Callable[[web.Request, Exception], web.Response]
     style: Style
+    signer: Callable[[Deps, web.Request], Awaitable[ApiKey | None]] | None = None

@@ -10,17 +10,18 @@ from typing import Any
 from aiohttp import web
 
 from facewatch import errors
-from facewatch.api import docs, house, media, ops, rhombus, trace
+from facewatch.api import docs, gumnut, house, media, ops, rhombus, trace
 from facewatch.api.access import AccessLog
 from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Family, Route, may
+from facewatch.api.gumnut import links
 from facewatch.api.trace import log
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import KeyId, to_ruuid
 from facewatch.flow.metrics import Metrics
 from facewatch.ports import ApiKey
 
-FAMILIES = (rhombus.FAMILY, media.FAMILY, house.FAMILY)
+FAMILIES = (rhombus.FAMILY, links.FAMILY, media.FAMILY, house.FAMILY, gumnut.FAMILY)
 
 _LARGEST_BODY_BYTES = 1 << 20
 _DRAIN_S = 5.0
@@ -106,7 +107,7 @@ def _opened(deps: Deps, family: Family, route: Route) -> _Handler:
     """*route* behind its lock."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
-        key = await _caller(deps, family.credential(request), request.remote)
+        key = await _caller(deps, family, request)
         request[_KEY] = key.id
         deps.limits.admit(key.org)
         refusal = _refusal(key, route, request)
@@ -122,21 +123,28 @@ def _opened(deps: Deps, family: Family, route: Route) -> _Handler:
     return handler
 
 
-async def _caller(deps: Deps, secret: str, remote: str | None) -> ApiKey:
-    """Whose *secret* it is.
+async def _caller(deps: Deps, family: Family, request: web.Request) -> ApiKey:
+    """Whose secret or signature *request* shows.
 
     Raises:
-        Forbidden: nobody's.
+        UnknownKey: nobody's.
         TooManyRequests: too many from there were nobody's; it was not even looked up.
     """
-    if known := deps.keys.remembered(secret):
+    secret = None if family.signer else family.credential(request)
+    if secret is not None and (known := deps.keys.remembered(secret)):
         return known
-    deps.limits.may_guess(remote)
-    if found := await deps.keys.authenticate(secret):
+    deps.limits.may_guess(request.remote)
+    if secret is not None:
+        found = await deps.keys.authenticate(secret)
+    else:
+        assert family.signer is not None
+        found = await family.signer(deps, request)
+    if found:
         return found
-    deps.limits.guessed(remote)
+    deps.limits.guessed(request.remote)
     deps.metrics.unknown_keys.inc()
-    raise errors.Forbidden("the API key is unknown, expired or revoked")
+    what = "API key is unknown" if secret is not None else "signature is not ours, or its key is"
+    raise errors.UnknownKey(f"the {what}, expired or revoked")
 
 
 def _refusal(key: ApiKey, route: Route, request: web.Request) -> errors.Forbidden | None:

@@ -36,6 +36,7 @@ from facewatch.errors import (
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
+from facewatch.people.cut import Cutter
 from facewatch.people.gallery import org_of_ring
 from facewatch.people.inbox import Inbox
 from facewatch.people.lookalikes import Lookalikes
@@ -55,7 +56,7 @@ from facewatch.store.garbage import sweep
 from facewatch.store.people import GALLERY
 from facewatch.store.spool import SqliteSpool, open_spool
 from facewatch.stream.sources import open_source
-from facewatch.vision.pictures import decode, header
+from facewatch.vision.pictures import JpegPngEncoder, decode, header
 
 log = logging.getLogger(__name__)
 
@@ -63,6 +64,7 @@ Answer = TypeVar("Answer")
 
 _REPORT_S = 2.0
 _SWEEP_S = 60.0
+_CENTROIDS_S = 5.0
 
 
 async def run_service(
@@ -114,6 +116,7 @@ async def run_service(
                 group.create_task(_report_cameras(stores, board, recogniser)),
                 group.create_task(_gauge(spool, metrics)),
                 group.create_task(_sweep(stores, settings.audit.keep_days)),
+                group.create_task(_keep_centroids(stores)),
                 group.create_task(stores.keys.follow()),
                 group.create_task(enrol_uploads(settings, stores, recognition)),
                 group.create_task(catch_up(settings, stores, recognition)),
@@ -190,6 +193,10 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
     return Deps(
         events=stores.events,
         decisions=stores.decisions,
+        faces=stores.faces,
+        portraits=stores.portraits,
+        cutter=Cutter(stores.blobs, decode, JpegPngEncoder()),
+        model=recognition.engine.model,
         people=stores.people,
         register=stores.register,
         orgs=stores.orgs,
@@ -240,6 +247,13 @@ async def _keep_gallery(stores: Stores, recognition: Recognition) -> None:
         for changed in await until_answered(told):
             people = recognition.gallery.people(changed)
             log.info("org %s: %d enrolled people are in force", to_ruuid(changed), people)
+
+
+async def _keep_centroids(stores: Stores) -> None:
+    """Readers bring them up to date too; where nobody reads, the notes would pile up."""
+    while True:
+        await until_answered(stores.centroids.refresh_all)
+        await asyncio.sleep(_CENTROIDS_S)
 
 
 @asynccontextmanager

@@ -13,11 +13,14 @@ from facewatch.ports import (
     Blobs,
     Cameras,
     CameraStatuses,
+    Centroids,
     Decisions,
+    Faces,
     Locations,
     Orgs,
     Past,
     People,
+    Portraits,
     Register,
     SimilarEvents,
     Uploads,
@@ -26,15 +29,18 @@ from facewatch.settings import Settings
 from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import open_blobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
+from facewatch.store.centroids import PostgresCentroids
 from facewatch.store.database import Database, open_database
 from facewatch.store.decisions import PostgresDecisions
 from facewatch.store.embedded import embedded_postgres
 from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.faces import PostgresFaces
 from facewatch.store.locations import PostgresLocations
 from facewatch.store.migrate import migrate
 from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.past import PostgresPast
 from facewatch.store.people import PostgresPeople
+from facewatch.store.portraits import PostgresPortraits
 from facewatch.store.register import PostgresRegister
 from facewatch.store.remembered import RememberedKeys
 from facewatch.store.secrets import Vault
@@ -50,6 +56,9 @@ class Stores:
     blobs: Blobs
     events: PostgresFaceEvents
     decisions: Decisions
+    faces: Faces
+    portraits: Portraits
+    centroids: Centroids
     similar: SimilarEvents
     past: Past
     cameras: Cameras
@@ -88,6 +97,9 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             ),
             events=(events := PostgresFaceEvents(database)),
             decisions=PostgresDecisions(database, events),
+            faces=PostgresFaces(database, events),
+            portraits=PostgresPortraits(database, events),
+            centroids=PostgresCentroids(database),
             similar=PostgresSimilarEvents(database, events),
             past=PostgresPast(database, events),
             cameras=PostgresCameras(database, Vault(home)),

@@ -57,7 +57,7 @@ class PostgresFaceEvents:
         models = await self._models(newest.values())
         try:
             orgs = {record.org for record in newest.values()}
-            await self._write(orgs, lambda work: _Batch(work, records, newest, models).write())
+            await self.write(orgs, lambda work: _Batch(work, records, newest, models).write())
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             raise RecordRefused(f"Postgres refuses it: {error}") from error
 
@@ -161,9 +161,9 @@ class PostgresFaceEvents:
             await say(work)
             await work.fetch("ring", channel=CHANGES, payload=str(org))
 
-        await self._write({org}, write)
+        await self.write({org}, write)
 
-    async def _write(self, orgs: Set[OrgId], write: Callable[[Work], Awaitable[None]]) -> None:
+    async def write(self, orgs: Set[OrgId], write: Callable[[Work], Awaitable[None]]) -> None:
         """In one transaction, and not while people of *orgs* are merged, split or forgotten.
 
         Again where another writer was in the way.

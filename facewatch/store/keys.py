@@ -68,6 +68,11 @@ class PostgresKeys:
         if await self._database.row("api_key_revoke", org=org, id=key) is None:
             raise _absent(key)
 
+    async def signer(self, key: KeyId) -> tuple[ApiKey, bytes] | None:
+        """A key by its id, with the secret of its org, unless it is unknown, expired or revoked."""
+        row = await self._database.row("api_key_signer", id=key)
+        return (_key(row), row["page_secret"]) if row else None
+
     async def page_secret(self, org: OrgId) -> bytes:
         """What signs the page keys of *org*: the same in every process."""
         row = await self._database.row("page_secret", org=org)

@@ -33,3 +33,9 @@ RETURNING id;
 
 -- name: page_secret
 SELECT page_secret FROM org WHERE id = :org;
+
+-- name: api_key_signer
+SELECT k.id, k.org, k.name, k.role, k.created_at, k.expires_at, k.revoked_at, o.page_secret
+  FROM api_key k
+  JOIN org o ON o.id = k.org
+ WHERE k.id = :id AND k.revoked_at IS NULL AND (k.expires_at IS NULL OR k.expires_at > now());

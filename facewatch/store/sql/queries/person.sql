@@ -242,9 +242,14 @@ SELECT a.id, a.key,
                 SELECT asset FROM face_event WHERE id = ANY(:events::uuid[]));
 
 -- name: person_faces_erase
--- Templates go with them.
+-- Templates go with them. What was enrolled for the person goes, though it be nobody's now.
 DELETE FROM face
- WHERE person = :person OR event = ANY(:events::uuid[])
+ WHERE id IN (SELECT f.id FROM face f WHERE f.person = :person
+              UNION
+              SELECT f.id FROM face f WHERE f.event = ANY(:events::uuid[])
+              UNION
+              SELECT f.id FROM matchmaker m JOIN face f ON f.id = m.face AND f.person IS NULL
+               WHERE m.person = :person)
 RETURNING thumbnail_key, crop_key;
 
 -- name: assets_erase

@@ -1,0 +1,115 @@
+"""Faces and persons as a library of pictures shows them."""
+
+from dataclasses import dataclass
+from datetime import date, datetime
+
+from facewatch.domain.geometry import Box
+from facewatch.domain.ids import AssetId, FaceId, PersonId
+
+
+@dataclass(frozen=True, slots=True)
+class LibraryFace:
+    """One face in one picture.
+
+    Attributes:
+        box: Whole pixels of the asset, inside of it.
+        score: The detector's own, 0..1.
+        timestamp_ms: Where in a clip; None in a picture.
+        updated_at: UTC.
+        thumbnail_key: Object key of the face cut out; '' where it was not kept by itself.
+        asset_key: Of the whole picture; '' once its pixels were erased.
+    """
+
+    id: FaceId
+    asset: AssetId
+    box: Box
+    score: float
+    person: PersonId | None
+    timestamp_ms: int | None
+    updated_at: datetime
+    thumbnail_key: str
+    asset_key: str
+
+    @property
+    def has_pixels(self) -> bool:
+        return bool(self.thumbnail_key or self.asset_key)
+
+
+@dataclass(frozen=True, slots=True)
+class FaceFilter:
+    """Which faces are wanted: those that every field lets through; None lets all through."""
+
+    ids: frozenset[FaceId] | None = None
+    asset: AssetId | None = None
+    person: PersonId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Nearby:
+    """Somebody whose faces are near; *distance* is 1 - cosine to the middle of them, 0..2."""
+
+    person: PersonId
+    name: str | None
+    distance: float
+
+
+@dataclass(frozen=True, slots=True)
+class Fit:
+    """How a face fits its person, and who else is near.
+
+    Attributes:
+        distance: As that of `Nearby`; None where it is nobody's, or cannot be compared.
+        others: Nearest first, without its person.
+    """
+
+    distance: float | None
+    others: tuple[Nearby, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Portrait:
+    """Somebody, named or not.
+
+    Attributes:
+        assets: In how many pictures; counted among ten thousand faces.
+        face: The one that stands for them.
+    """
+
+    id: PersonId
+    name: str | None
+    birth_date: date | None
+    hidden: bool
+    favourite: bool
+    assets: int
+    face: LibraryFace | None
+    created_at: datetime
+    updated_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class PortraitFilter:
+    """Who is wanted: those whom every field lets through; None lets all through.
+
+    Attributes:
+        name_part: In the name, whatever its case.
+        asset: They are in this picture.
+    """
+
+    ids: frozenset[PersonId] | None = None
+    named: bool | None = None
+    hidden: bool | None = None
+    name_part: str | None = None
+    asset: AssetId | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Cohesion:
+    """How tight somebody's faces lie together: 1 - cosine between two of them.
+
+    Attributes:
+        faces: How many there are, counted to ten thousand.
+    """
+
+    pairwise_mean: float
+    pairwise_p90: float
+    faces: int
