@@ -27,11 +27,14 @@ from facewatch.domain.ids import (
 )
 from facewatch.domain.people import Candidate, Decision
 from facewatch.flow.metrics import Metrics
+from facewatch.gallery.exact import ExactGallery
 from facewatch.people.cut import Cutter
+from facewatch.people.decide import Decider, Rule
 from facewatch.people.inbox import Inbox
 from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
+from facewatch.people.whatif import Reconsiderer
 from facewatch.ports import Enrolment, PhotoKeys
 from facewatch.settings import Settings
 from facewatch.store.audit import PostgresAuditLog
@@ -44,6 +47,7 @@ from facewatch.store.faces import PostgresFaces
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.locations import PostgresLocations
 from facewatch.store.orgs import PostgresOrgs
+from facewatch.store.past import PostgresPast
 from facewatch.store.people import PostgresPeople
 from facewatch.store.portraits import PostgresPortraits
 from facewatch.store.register import PostgresRegister
@@ -159,6 +163,13 @@ def photo_keys(name: str) -> PhotoKeys:
     return PhotoKeys(*(f"{ORG}/people/{name}/{part}" for part in ("photo", "face", "crop")))
 
 
+def a_decider() -> Decider:
+    """At a gallery of nobody."""
+    calibration = card("sface").calibration
+    assert calibration is not None
+    return Decider(ExactGallery(128), calibration, "ab" * 32, Rule())
+
+
 def some_deps(database: Database, place: Path, **given: Any) -> Deps:
     """What the API stands on: *database*, and pictures in *place*."""
     people, blobs = PostgresPeople(database), LocalBlobs(place / "blobs")
@@ -182,6 +193,7 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
             PostgresSimilarEvents(database, events), "sface", 128, card("sface").calibration
         ),
         suggester=Suggester(people, register, "sface", card("sface").calibration),
+        reconsiderer=Reconsiderer(PostgresPast(database, events), people, a_decider(), "sface"),
         threshold=0.7,
         blobs=blobs,
         keys=PostgresKeys(database),

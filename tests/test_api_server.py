@@ -110,6 +110,7 @@ def deps_with(events: Failing | None = None) -> Deps:
         people=UNASKED,
         register=UNASKED,
         suggester=UNASKED,
+        reconsiderer=UNASKED,
         orgs=UNASKED,
         cameras=UNASKED,
         statuses=UNASKED,

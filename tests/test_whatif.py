@@ -2,7 +2,8 @@
 
 import asyncio
 import json
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -17,14 +18,17 @@ from factories import (
     a_template,
     an_enrolment,
     photo_keys,
+    some_deps,
     turned,
 )
+from house import Caller, an_admin
 
 from facewatch.cli import facewatch
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import EventId, PersonId, to_ruuid
 from facewatch.domain.people import Candidate
 from facewatch.errors import FacewatchError, NotFound
+from facewatch.gallery.exact import ExactGallery
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database, open_database
 from facewatch.store.events import PostgresFaceEvents
@@ -245,3 +249,51 @@ def test_a_model_that_cannot_be_used_is_said(
 ) -> None:
     with pytest.raises(FacewatchError, match=says):
         ask(*words)
+
+
+@pytest.fixture
+async def house(database: Database, tmp_path: Path) -> AsyncIterator[Caller]:
+    """An API that has Ann in force, and an admin of it."""
+    people, gallery = PostgresPeople(database), ExactGallery(128)
+    ann = await people.create(ORG, "ann")
+    await people.enrol(ORG, ann.id, an_enrolment(template=ANN), photo_keys("ann"))
+    gallery.replace(ORG, *(await people.gallery(ORG, "sface")))
+    deps = some_deps(database, tmp_path)
+    decider = replace(deps.reconsiderer.decider, gallery=gallery)
+    deps = replace(deps, reconsiderer=replace(deps.reconsiderer, decider=decider))
+    await deps.cameras.add(DOOR)
+    await deps.events.add([visit(turned(ANN, 0.46), minutes=it) for it in range(3)])
+    async with an_admin(deps, ORG) as caller:
+        yield caller
+
+
+async def test_the_api_answers_what_if(house: Caller) -> None:
+    status, found = await house.ask("POST", "/whatif", json={"threshold": 0.6, "limit": 2})
+
+    assert (status, found["visits"], found["counts"]["gained"]) == (200, 3, 3)
+    assert [it["after"] for it in found["events"]] == ["ann", "ann"]
+    assert found["oldest"] == "2026-11-21T11:58:00Z"
+    at_door = {"threshold": 0.9, "camera": to_ruuid(DOOR.id), "since": "2026-11-21T11:59:00Z"}
+    _, none = await house.ask("POST", "/whatif", json=at_door)
+    assert (none["visits"], none["counts"]["same"], none["events"]) == (2, 2, [])
+    _, later = await house.ask("POST", "/whatif", json={"since": "2026-11-22T00:00:00Z"})
+    assert (later["visits"], later["oldest"]) == (0, None)
+
+
+@pytest.mark.parametrize(
+    ("sent", "status"),
+    [
+        ({"threshold": 1.1}, 400),
+        ({"threshold": "0.5"}, 400),
+        ({"limit": 1001}, 400),
+        ({"model": "sface"}, 400),
+        ({"camera": "AAAAAAAAAAAAAAAAAAAAAA"}, 404),
+    ],
+)
+async def test_what_the_api_does_not_take(house: Caller, sent: Any, status: int) -> None:
+    await house.refused(status, "POST", "/whatif", **sent)
+
+
+async def test_only_an_admin_may_ask_what_if(house: Caller) -> None:
+    operator = await house.another("operator")
+    assert (await operator.ask("POST", "/whatif", json={}))[0] == 403

@@ -18,6 +18,7 @@ from facewatch.people.look import Looker
 from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
+from facewatch.people.whatif import Reconsiderer
 from facewatch.ports import (
     Blobs,
     Cameras,
@@ -54,6 +55,7 @@ class Deps:
         copier: Makes matchmakers of sightings.
         lookalikes: Compares what was seen with one face.
         suggester: Compares the enrolled with each other.
+        reconsiderer: Decides past visits again, with the gallery in force.
         threshold: The confidence that an org has which has not settled its own.
         readiness: By the part's name, as `/readyz` shows it.
         clock: The time now, UTC.
@@ -80,6 +82,7 @@ class Deps:
     copier: Copier
     lookalikes: Lookalikes
     suggester: Suggester
+    reconsiderer: Reconsiderer
     threshold: float
     blobs: Blobs
     keys: Keys

@@ -42,6 +42,7 @@ from facewatch.people.inbox import Inbox
 from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
+from facewatch.people.whatif import Reconsiderer
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
 from facewatch.pipeline.record import deliver, record
@@ -215,6 +216,9 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
         suggester=Suggester(
             *(stores.people, stores.register),
             *(recognition.engine.model, recognition.engine.calibration),
+        ),
+        reconsiderer=Reconsiderer(
+            *(stores.past, stores.people, recognition.decider, recognition.engine.model)
         ),
         threshold=recognition.decider.rule.threshold,
         blobs=stores.blobs,

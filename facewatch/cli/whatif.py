@@ -13,12 +13,9 @@ from facewatch.cli.named import of_org, org_of
 from facewatch.cli.options import Instant, as_json, command
 from facewatch.cli.output import counted, note, progress, say, table
 from facewatch.domain.ids import CameraId, to_ruuid
-from facewatch.domain.past import Change, Reconsidered
+from facewatch.domain.past import UNLIKE_BEFORE, Change, Reconsidered
 from facewatch.people.whatif import Wish
 from facewatch.settings import Settings
-
-SHOWN = (Change.GAINED, Change.LOST, Change.CHANGED, Change.CONTRADICTED)
-"""Of these there is a line a visit."""
 
 _SHARE = click.FloatRange(0, 1)
 
@@ -75,7 +72,7 @@ async def tally(
         newest: datetime | None = None
         async for page in pages:
             counts.update(it.change for it in page)
-            shown = [it for it in page if it.change in SHOWN][: limit - len(lines)]
+            shown = [it for it in page if it.change in UNLIKE_BEFORE][: limit - len(lines)]
             lines += [_line(it, cameras) for it in shown]
             newest = newest or page[0].at
             span = (newest - since).total_seconds() if since else None
@@ -109,5 +106,5 @@ def show(counts: Counter[Change], lines: list[dict[str, Any]], as_json: bool) ->
         click.echo()
         columns = ["first_seen", "camera", "change", "before", "after", "confidence", "event"]
         table(columns, [[it[column] for column in columns] for it in lines])
-    if (more := sum(counts[it] for it in SHOWN) - len(lines)) > 0:
+    if (more := sum(counts[it] for it in UNLIKE_BEFORE) - len(lines)) > 0:
         note(f"and {more} more: --limit shows them")

@@ -69,6 +69,10 @@ class Change(StrEnum):
     """There is nothing (any more) to compare."""
 
 
+UNLIKE_BEFORE = (Change.GAINED, Change.LOST, Change.CHANGED, Change.CONTRADICTED)
+"""The answer would be another one."""
+
+
 @dataclass(frozen=True, slots=True)
 class Reconsidered:
     """A visit decided again.

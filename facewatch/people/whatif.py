@@ -1,7 +1,7 @@
 """What another threshold, margin or model would have said of the visits there are."""
 
 import asyncio
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, AsyncIterator, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 
@@ -51,7 +51,7 @@ class Reconsiderer:
     model: str
     again: AgainEmbedder | None = None
 
-    async def reconsider(self, org: OrgId, wish: Wish) -> AsyncIterator[list[Reconsidered]]:
+    async def reconsider(self, org: OrgId, wish: Wish) -> AsyncGenerator[list[Reconsidered], None]:
         """Every visit since then, newest first, a page at a time. Memory holds a page."""
         decider = _wishful(self.decider, org, wish)
         pages = self.again.visits(org, wish.since, wish.camera) if self.again else None

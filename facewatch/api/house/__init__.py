@@ -12,6 +12,7 @@ from facewatch.api.house import (
     people,
     settings,
     suggestions,
+    whatif,
 )
 from facewatch.api.house.resource import credential, failure
 from facewatch.api.house.style import STYLE
@@ -27,6 +28,7 @@ FAMILY = Family(
         *settings.ROUTES,
         *people.ROUTES,
         *suggestions.ROUTES,
+        *whatif.ROUTES,
         *events.ROUTES,
         *corrections.ROUTES,
         *audit.ROUTES,
