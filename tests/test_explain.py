@@ -1,5 +1,9 @@
 """Why a visit has its name: the record, who said what later, and what is left of the forgotten."""
 
+import asyncio
+import os
+import sys
+from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from dataclasses import replace
 from pathlib import Path
@@ -43,6 +47,7 @@ async def test_everything_that_an_answer_rested_on_is_told(house: House) -> None
     assert said["best_shot"]["telling"] == pytest.approx(QUALITY.telling)
     record = said["decision"]
     first, second = record.pop("candidates")
+    assert record.pop("denied") == []
     assert first == {
         "person": ann,
         "name": "Ann",
@@ -71,6 +76,36 @@ async def test_everything_that_an_answer_rested_on_is_told(house: House) -> None
         "gallery_people": 3,
         "grey": False,
     }
+
+
+async def test_whom_a_refusal_struck_out_is_told_behind_the_candidates(
+    house: House, dsn: str, tmp_path: Path
+) -> None:
+    ann, bob = [await house.person(name) for name in ("Ann", "Bob")]
+    face = await house.enrolled(ann, 1)
+    best, second = decided(ann, bob, face).candidates
+    decision = a_decision(None, candidates=(second,), reason="too little", denied=(best,))
+    visit = a_visit(house.camera.id, decision=decision)
+    await house.events.add([visit])
+
+    said = (await house.done("GET", f"events/{to_ruuid(visit.id)}/decision"))["decision"]
+    process = await asyncio.create_subprocess_exec(
+        *(sys.executable, "-m", "facewatch", "explain", to_ruuid(visit.id)),
+        *("--picture", str(tmp_path / "faces.png")),
+        env=os.environ | {"FACEWATCH_HOME": str(tmp_path), "FACEWATCH_DATABASE_URL": dsn},
+        stdout=PIPE,
+        stderr=PIPE,
+    )
+    out, err = (it.decode() for it in await process.communicate())
+
+    assert [it["name"] for it in said["candidates"]] == ["Bob"]
+    (denied,) = said["denied"]
+    assert (denied["person"], denied["name"], denied["best"]) == (ann, "Ann", 0.65)
+    assert process.returncode == 0, err
+    (line,) = [it for it in out.splitlines() if it.startswith("denied")]
+    assert "Ann" in line
+    assert "0.620" in line
+    assert "not theirs" in err
 
 
 async def test_what_an_operator_said_later_stands_beside_what_the_machine_said(

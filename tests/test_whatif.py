@@ -125,7 +125,7 @@ def visit(template: Any, person: PersonId | None = None, minutes: int = 0, **giv
     decision = a_decision(person, candidates=(best,) if best else ())
     at = NOON - timedelta(minutes=minutes)
     given = {"template": template, "decision": decision, "closed": True} | given
-    return a_record(DOOR.id, at, **given)
+    return a_record(given.pop("camera", DOOR.id), at, **given)
 
 
 def test_a_lower_threshold_gives_names_and_a_higher_one_takes_them(site: Site, ask: Ask) -> None:
@@ -177,6 +177,37 @@ def test_what_an_operator_said_is_not_decided_again_but_counted_apart(site: Site
     assert (found["settled"], found["contradicted"]) == (1, 2)
     assert found["gained"] == found["lost"] == found["changed"] == found["same"] == 0
     assert {it["before"] for it in found["events"]} == {"ben", None}
+
+
+def test_what_an_operator_refused_is_heeded_as_where_it_is_live(site: Site, ask: Ask) -> None:
+    ann = site.enrol(ann=ANN)["ann"]
+    stranger = turned(ANN, 0.6, seed=3)
+    first, again = visit(stranger, ann), visit(turned(stranger, 0.95), ann, minutes=1)
+    site.seen(first, again, visit(turned(ANN, 0.9, seed=7), ann, minutes=2))
+    assert ask()["same"] == 3
+    site.said(first.id, "")
+
+    found = ask()
+
+    assert (found["settled"], found["lost"], found["same"]) == (1, 1, 1)
+    (lost,) = found["events"]
+    assert (lost["event"], lost["before"]) == (to_ruuid(again.id), "ann")
+    assert "not theirs" in lost["reason"]
+
+
+def test_what_is_no_face_at_one_camera_may_be_one_at_another(site: Site, ask: Ask) -> None:
+    ann = site.enrol(ann=ANN)["ann"]
+    arms, gate = turned(ANN, 0.6, seed=3), a_camera(name="gate")
+    first, again = visit(arms, ann), visit(turned(arms, 0.95, seed=5), ann, minutes=1)
+    site.run(lambda it: PostgresCameras(it, Vault(site._home)).add(gate))
+    site.seen(first, again)
+    site.seen(visit(turned(arms, 0.95, seed=6), ann, minutes=2, camera=gate.id))
+    site.run(lambda it: PostgresFaceEvents(it).no_face(ORG, first.id))
+
+    (lost,) = ask()["events"]
+
+    assert (lost["event"], lost["camera"], lost["change"]) == (to_ruuid(again.id), "door", "lost")
+    assert "no face at this camera" in lost["reason"]
 
 
 def test_nothing_is_changed_by_asking(site: Site, ask: Ask) -> None:

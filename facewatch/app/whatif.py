@@ -24,10 +24,16 @@ from facewatch.vision.pictures import decode
 
 @dataclass(frozen=True, slots=True)
 class Opened:
-    """A reconsiderer, and how many matchmakers it does not know because they have no crop."""
+    """A reconsiderer, and what it does not know.
+
+    Attributes:
+        lost: Matchmakers without a crop.
+        unheard: Refusals of which no template of the model is kept.
+    """
 
     reconsiderer: Reconsiderer
     lost: int
+    unheard: int
 
 
 @asynccontextmanager
@@ -48,15 +54,18 @@ async def open_reconsiderer(
     told = await stores.orgs.in_force(org)
     thresholds = {it.org: it.match_threshold for it in told if it.match_threshold is not None}
     decider = Decider(gallery, measured, card.sha256, rule_of(settings), thresholds)
+    refusals = await stores.people.refusals(org, card.name)
     if card.name == settings.models.embedder:
         revision, matchmakers = await stores.people.gallery(org, card.name)
-        await asyncio.to_thread(gallery.replace, org, revision, matchmakers)
-        yield Opened(Reconsiderer(stores.past, stores.people, decider, card.name), 0)
+        await asyncio.to_thread(gallery.replace, org, revision, matchmakers, refusals)
+        yield Opened(Reconsiderer(stores.past, stores.people, decider, card.name), 0, 0)
         return
+    said = await stores.people.refusals(org, settings.models.embedder)
     async with open_again(settings, stores, card) as again:
         found, lost = await again.gallery(org)
-        await asyncio.to_thread(gallery.replace, org, 1, found)
-        yield Opened(Reconsiderer(stores.past, stores.people, decider, card.name, again), lost)
+        await asyncio.to_thread(gallery.replace, org, 1, found, refusals)
+        reconsiderer = Reconsiderer(stores.past, stores.people, decider, card.name, again)
+        yield Opened(reconsiderer, lost, max(0, len(said) - len(refusals)))
 
 
 @asynccontextmanager

@@ -81,7 +81,10 @@ def _show(found: Explained) -> None:
     table(["what", "figure"], rows)
     columns = ["", "person", "name", "score", "confidence", "best", "of", "matchmaker", "since"]
     click.echo()
-    table(columns, [_row(number, it) for number, it in enumerate(found.compared, 1)])
+    rows = [_row(f"{number}", it) for number, it in enumerate(found.compared, 1)]
+    table(columns, rows + [_row("denied", it) for it in found.denied])
+    if found.denied:
+        note("denied: at least as like to a face that an operator said is not theirs")
 
 
 def _who(found: Explained) -> str:
@@ -113,7 +116,7 @@ def _parts(what: str, quality: Quality) -> list[list[object]]:
     return [[what, f"quality {quality.overall:.2f}: {said}"]]
 
 
-def _row(number: int, it: Compared) -> list[object]:
+def _row(place: str, it: Compared) -> list[object]:
     one, since = it.candidate, ""
     if it.erased_at:
         since = f"erased at {it.erased_at:%Y-%m-%d %H:%M:%S %Z}"
@@ -122,7 +125,7 @@ def _row(number: int, it: Compared) -> list[object]:
     elif it.stands_for != one.person:
         since = f"merged into {to_ruuid(it.stands_for)}"
     return [
-        *(number, to_ruuid(one.person), it.name, f"{one.similarity:.3f}", f"{one.confidence:.3f}"),
+        *(place, to_ruuid(one.person), it.name, f"{one.similarity:.3f}", f"{one.confidence:.3f}"),
         *("" if one.best is None else f"{one.best:.3f}", one.matchmakers),
         *(to_prefixed("face", one.face), since),
     ]

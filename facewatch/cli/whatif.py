@@ -44,7 +44,7 @@ async def whatif(
     """Decide past visits again, by another threshold, margin or model; change nothing.
 
     Shows which names would be gained, lost or changed (the newest --limit of them) with the
-    gallery of today. What an operator said stands, and is counted apart.
+    gallery of today and what operators refused. What an operator said stands, and is counted apart.
     """
     async with open_stores(settings) as stores:
         whose = await org_of(stores, org)
@@ -53,6 +53,8 @@ async def whatif(
         async with open_reconsiderer(settings, stores, whose, model) as opened:
             if opened.lost:
                 note(f"{counted(opened.lost, 'matchmaker')} without a crop: --model knows them not")
+            if opened.unheard:
+                note(f"{counted(opened.unheard, 'refusal')} not embedded by --model: not heeded")
             wish = Wish(threshold, margin, since, at)
             pages = opened.reconsiderer.reconsider(whose, wish)
             counts, lines = await tally(pages, since, names, limit)

@@ -172,6 +172,7 @@ class Explained:
     Attributes:
         decision: As it was made; None while no look was fit to compare.
         compared: The decision's candidates, best first.
+        denied: Whom the decision struck out, because an operator had said so of a like face.
         assigned_at: When *event*'s person was settled, by whoever it was.
         erased_at: When the visit's person was forgotten, pixels and template with them.
         picture_key: Of the best look; None where there is none any more.
@@ -180,6 +181,7 @@ class Explained:
     event: FaceEvent
     decision: Decision | None
     compared: tuple[Compared, ...]
+    denied: tuple[Compared, ...]
     assigned_at: datetime | None
     erased_at: datetime | None
     picture_key: str | None

@@ -108,7 +108,12 @@ def _decide(
     own = visit.camera_threshold
     if wish.camera is not None and wish.threshold is not None:
         own = wish.threshold
-    return decider.decide(org, template, visit.quality, grey=visit.grey, camera_threshold=own)
+    return decider.decide(
+        *(org, template, visit.quality),
+        grey=visit.grey,
+        camera_threshold=own,
+        camera=visit.camera,
+    )
 
 
 def _compared(

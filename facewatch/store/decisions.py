@@ -34,6 +34,7 @@ class PostgresDecisions:
             event=found,
             decision=decision,
             compared=await self._compared(org, decision.candidates) if decision else (),
+            denied=await self._compared(org, decision.denied) if decision else (),
             assigned_at=row["assigned_at"],
             erased_at=row["erased_at"],
             picture_key=row["picture_key"] or None,
@@ -84,6 +85,7 @@ def _decision(kept: str | None) -> Decision | None:
         settled_by=settled_by and SettledBy(settled_by),
         grey=said.get("grey"),
         quality=quality and Quality(**quality),
+        denied=tuple(_candidate(it) for it in said.get("denied", ())),
     )
 
 

@@ -94,6 +94,8 @@ class DecisionOut(Shape):
         grey: The visitor was seen without colour.
         quality: Of the best look that was compared.
         candidates: The best first.
+        denied: Struck out: the visitor was at least as like to a face that an operator said is
+            not theirs.
     """
 
     person: Id | None
@@ -110,9 +112,12 @@ class DecisionOut(Shape):
     grey: bool | None
     quality: QualityOut | None
     candidates: list[CandidateOut]
+    denied: list[CandidateOut]
 
     @classmethod
-    def of(cls, decision: Decision, compared: tuple[Compared, ...]) -> "DecisionOut":
+    def of(
+        cls, decision: Decision, compared: tuple[Compared, ...], denied: tuple[Compared, ...]
+    ) -> "DecisionOut":
         return cls(
             person=decision.person,
             reason=decision.reason,
@@ -128,6 +133,7 @@ class DecisionOut(Shape):
             grey=decision.grey,
             quality=QualityOut.of(decision.quality) if decision.quality else None,
             candidates=[CandidateOut.of(it) for it in compared],
+            denied=[CandidateOut.of(it) for it in denied],
         )
 
 
@@ -174,7 +180,7 @@ class ExplainedOut(Thing):
             assigned_at=it.assigned_at,
             erased_at=it.erased_at,
             best_shot=QualityOut.of(event.quality),
-            decision=DecisionOut.of(it.decision, it.compared) if it.decision else None,
+            decision=(DecisionOut.of(it.decision, it.compared, it.denied) if it.decision else None),
         )
 
 
