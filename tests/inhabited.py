@@ -39,6 +39,14 @@ KINDS = {
     **dict.fromkeys(("sub_location", "parent"), "sub_location"),
     **dict.fromkeys(("org", "orgUuid"), "org"),
     **dict.fromkeys(("transaction", "transactionId"), "transaction"),
+    **dict.fromkeys(("face_id", "thumbnail_face_id", "gumnut_list_faces.ids"), "shown_face"),
+    **dict.fromkeys(("person_id", "source_person_ids"), "shown_person"),
+    "gumnut_list_people.ids": "shown_person",
+    "gumnut_list_faces.starting_after_id": "shown_face",
+    "gumnut_list_people.starting_after_id": "shown_person",
+    "asset_id": "asset",
+    "album_id": "album",
+    "library_id": "library",
     "camera": "camera",
     "key": "key",
     "s3ObjectKey": "picture",
@@ -94,6 +102,8 @@ class Inhabited:
     def value(self, operation: Operation, place: str) -> object:
         if kind := kind_of(operation, place):
             own = self.ids[kind]
+            if place == "body.source_person_ids[]":
+                return self.ids["shown_other"]
             return [self.ids["other"], own] if place == "body.people[]" else own
         return NOBODY if place.endswith(".url") else f"somebody {next(_numbers)}"
 
@@ -142,6 +152,12 @@ async def an_org(deps: Deps, name: str) -> Inhabited:
             "person": to_ruuid(ann.id),
             "other": to_ruuid(bob.id),
             "face": to_prefixed("face", enrolled.face),
+            "shown_face": to_prefixed("face", visits[0].face),
+            "shown_person": to_prefixed("person", ann.id),
+            "shown_other": to_prefixed("person", bob.id),
+            "asset": to_prefixed("asset", visits[0].snapshot.id),
+            "album": to_prefixed("album", new_id()),
+            "library": to_prefixed("lib", org.id),
             "event": to_ruuid(visits[0].id),
             "key": to_ruuid(key.id),
             "picture": visits[0].thumbnail_key,

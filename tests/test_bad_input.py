@@ -136,10 +136,15 @@ async def test_a_value_of_the_wrong_type_is_a_400(
             for value in wrong(leaves, in_a_list=place.endswith("[]")):
                 sent = [value] if place.endswith("[]") else value
                 status, _ = await told(client, operation, plain | {place: sent}, admin)
-                assert status == 400, (operation.id, place, value)
+                assert status in refusals(operation), (operation.id, place, value)
                 tried += 1
     await sound(client)
     assert tried > 500
+
+
+def refusals(operation: Operation) -> tuple[int, ...]:
+    """What an operation says of what is malformed; an id that is none is 404 in Gumnut's words."""
+    return (422, 404) if operation.id.startswith("gumnut") else (400,)
 
 
 def wrong(leaves: list[Schema], *, in_a_list: bool) -> list[object]:
@@ -185,7 +190,8 @@ async def test_a_body_that_is_no_object_is_a_400(
         may_be_empty = not operation.said["requestBody"].get("required")
         for body in NO_OBJECTS:
             if body or not may_be_empty:
-                assert await posted(client, operation, body, admin) == 400, (operation.id, body[:9])
+                status = await posted(client, operation, body, admin)
+                assert status in refusals(operation), (operation.id, body[:9])
     await sound(client)
 
 

@@ -11,7 +11,7 @@ from contract import VENV, stocked, tried
 from facewatch.store.database import Database
 
 
-@pytest.mark.parametrize("name", ["ours", "house"])
+@pytest.mark.parametrize("name", ["ours", "house", "gumnut"])
 async def test_schemathesis_finds_nothing(
     database: Database, models: Path, photos: Path, tmp_path: Path, name: str
 ) -> None:
@@ -21,4 +21,4 @@ async def test_schemathesis_finds_nothing(
         run = await tried(stock, name, 2, "fuzzing")
 
     assert run.passed, run.report
-    assert len(run.counts) >= 15, run.report
+    assert len(run.counts) >= {"gumnut": 9}.get(name, 15), run.report

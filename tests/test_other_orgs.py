@@ -21,6 +21,7 @@ from facewatch.store.database import Database
 FIRST = ("v1_find_audit_entries", "findFaceUploadMetadataByTransaction")
 """They would show what the caller said of such an id before."""
 
+PREFIXES = ("face", "person", "asset", "album", "lib")
 _TIME = re.compile(rb'"\d{4}-\d\d-\d\dT[^"]+"')
 
 
@@ -41,8 +42,8 @@ async def client(deps: Deps) -> AsyncIterator[aiohttp.ClientSession]:
 def unknown(kind: str, id: str) -> str:
     """An id that is nobody's: as long as *id*, and next to it in every order."""
     match kind:
-        case "face":
-            return to_prefixed("face", UUID(int=from_prefixed("face", id).int ^ 1))
+        case _ if prefix := prefix_of(id):
+            return to_prefixed(prefix, UUID(int=from_prefixed(prefix, id).int ^ 1))
         case "device":
             return unknown("camera", id.removesuffix(".v0")) + ".v0"
         case "picture":
@@ -53,11 +54,18 @@ def unknown(kind: str, id: str) -> str:
             return to_ruuid(UUID(int=from_ruuid(id).int ^ 1))
 
 
+def prefix_of(id: str) -> str:
+    """How an id of the Gumnut contract begins; '' where it is none."""
+    prefix, _, rest = id.partition("_")
+    return prefix if len(rest) == 22 and prefix in PREFIXES else ""
+
+
 def spelled(id: str) -> set[str]:
     """*id* in each of our spellings."""
     found = {id, id.removesuffix(".v0")}
     try:
-        value = from_prefixed("face", id) if id.startswith("face_") else from_ruuid(id)
+        prefix = prefix_of(id)
+        value = from_prefixed(prefix, id) if prefix else from_ruuid(id)
     except ValueError:
         return found
     return found | {str(value), to_ruuid(value)}
@@ -88,7 +96,7 @@ async def test_every_id_is_asked_for_below() -> None:
     ids = {"RUUID", "DeviceFacetUuid"}
     for operation in operations():
         for place, leaves in places(operation).items():
-            if any(it.get("format") in ids or "face_" in it.get("pattern", "") for it in leaves):
+            if any(it.get("format") in ids or "_[2-9A-H" in it.get("pattern", "") for it in leaves):
                 assert kind_of(operation, place), f"{operation.id} {place}: add it to KINDS"
 
 

@@ -181,6 +181,33 @@ NEEDED = {
     "v1_get_org": {"org": lambda: STOCK["org"]},
     "v1_rename_org": {"org": lambda: STOCK["org"], "name": new_name},
 }
+
+
+def new_shown_person() -> str:
+    answer = requests.post(f"{URL}/api/people", json={"name": new_name()}, headers=ADMIN)
+    assert answer.status_code == 201, answer.text
+    shown: str = answer.json()["id"]
+    return shown
+
+
+def shown_face() -> str:
+    return str(STOCK["shown_faces"][0])
+
+
+NEEDED |= {
+    "gumnut_get_face": {"face_id": shown_face},
+    "gumnut_list_faces": {"ids": shown_face},
+    "gumnut_update_face": {"face_id": shown_face, "person_id": new_shown_person},
+    "gumnut_delete_face": {"face_id": lambda: str(STOCK["shown_faces"].pop())},
+    "gumnut_get_person": {"person_id": new_shown_person},
+    "gumnut_create_person": {"name": new_name, "thumbnail_face_id": shown_face},
+    "gumnut_update_person": {"person_id": new_shown_person, "name": new_name},
+    "gumnut_delete_person": {"person_id": new_shown_person},
+    "gumnut_merge_people": {
+        "person_id": new_shown_person,
+        "source_person_ids": lambda: [new_shown_person()],
+    },
+}
 UNWANTED = {"v1_change_camera": {"location", "sub_location"}, "v1_change_location": {"parent"}}
 UNWANTED["v1_add_camera"] = UNWANTED["v1_change_camera"]
 

@@ -112,7 +112,7 @@ def _query(request: web.Request, lists: Collection[str]) -> dict[str, Any]:
 
 async def _body(request: web.Request) -> dict[str, Any]:
     try:
-        body = json.loads(await body_of(request))
+        body = json.loads((await body_of(request)).decode())  # of bytes it takes UTF-16 as well
     except (ValueError, RecursionError) as error:
         raise Unprocessable([_wrong(["body"], "json_invalid", f"no JSON: {error}")]) from None
     if not isinstance(body, dict):
