@@ -47,6 +47,9 @@ from facewatch.domain.people import (
     Refusal,
     Resemblance,
     Sighting,
+    Sure,
+    Teacher,
+    View,
 )
 from facewatch.domain.uploads import Upload
 
@@ -936,6 +939,28 @@ class Register(Protocol):
         self, org: OrgId, least: float, since: datetime, limit: int, before: EventId | None = None
     ) -> list[NearMiss]:
         """Newest first, from confidence *least* on (0.4 at least), without the dismissed."""
+        ...
+
+    async def teachers(
+        self, org: OrgId, model: str, sure: Sure, since: datetime, limit: int
+    ) -> list[Teacher]:
+        """Visits of the named that may become matchmakers: the best twenty of each person.
+
+        Of the newest five thousand since then; the confirmed first, then the best. What was
+        copied or dismissed already is not there.
+        """
+        ...
+
+    async def views(self, org: OrgId, faces: Collection[FaceId]) -> dict[FaceId, View]:
+        """How these matchmakers look."""
+        ...
+
+    async def dismiss_teacher(self, org: OrgId, event: EventId, person: PersonId) -> None:
+        """The visit makes no matchmaker of theirs. Saying it again changes nothing.
+
+        Raises:
+            NotFound: *org* has no such event, or nobody with this id.
+        """
         ...
 
     async def names(

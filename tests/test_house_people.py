@@ -176,6 +176,7 @@ async def test_a_viewer_may_look_and_change_nothing(house: House) -> None:
         ("POST", f"people/{ann}/split", {"events": [bob]}),
         ("POST", "suggestions/merges/dismiss", {"people": [ann, bob]}),
         ("POST", "suggestions/names/dismiss", {"event": ann, "person": bob}),
+        ("POST", "suggestions/matchmakers/dismiss", {"event": ann, "person": bob}),
     ):
         assert (await house.ask(method, path, key=viewer, json=sent))[0] == 403
     for path in ("people", f"people/{ann}", "suggestions/merges", "suggestions/names"):
@@ -200,6 +201,7 @@ async def test_another_org_s_people_are_like_none(house: House, theirs: tuple[Or
         ("POST", f"people/{theirs_ann}/split", {"faces": [to_prefixed("face", face)]}),
         ("POST", "suggestions/merges/dismiss", {"people": [theirs_ann, "{}"]}),
         ("POST", "suggestions/names/dismiss", {"event": event, "person": theirs_ann}),
+        ("POST", "suggestions/matchmakers/dismiss", {"event": event, "person": theirs_ann}),
     ):
         answers = []
         for person in (ann, to_ruuid(new_id())):

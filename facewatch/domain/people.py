@@ -102,6 +102,57 @@ class NearMiss:
     reason: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class View:
+    """How a face looks, whoever it is.
+
+    Attributes:
+        grey: It was seen without colour, as by infrared light; of photos nobody knows.
+    """
+
+    landmarks: Landmarks
+    quality: Quality
+    grey: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Teacher:
+    """A visit that may become a matchmaker of *person*, whose it surely is.
+
+    Attributes:
+        at: When the visit began, UTC.
+        confirmed: An operator said whose it is; else the machine did, far beyond doubt.
+        width_px: Of the face.
+    """
+
+    event: EventId
+    camera: CameraId
+    at: datetime
+    thumbnail_key: str
+    person: PersonId
+    name: str
+    confirmed: bool
+    width_px: float
+    view: View
+    template: Template
+
+
+@dataclass(frozen=True, slots=True)
+class Sure:
+    """What makes a visit sure and fit enough to teach by.
+
+    Attributes:
+        quality, telling: Of the best shot, 0..1.
+        beyond: Least cosine above the threshold in force then, where no operator confirmed it.
+        margin: Least cosine to the runner-up, likewise.
+    """
+
+    quality: float = 0.5
+    telling: float = 0.5
+    beyond: float = 0.1
+    margin: float = 0.15
+
+
 @dataclass(frozen=True, slots=True)
 class Called:
     """Who somebody is, and what they are called; '' where they have no name."""

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -11,9 +12,11 @@ from numpy.typing import NDArray
 
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.ids import OrgId, PersonId
-from facewatch.domain.people import Likeness, Matchmaker
+from facewatch.domain.people import Likeness, Matchmaker, Sure
 from facewatch.errors import Busy
+from facewatch.people.additions import Addition, worth_adding
 from facewatch.people.checkup import Finding, examine
+from facewatch.people.look import Gate
 from facewatch.ports import People, Register
 
 MOST_FACES = 10_000
@@ -21,6 +24,7 @@ MOST_FACES = 10_000
 
 _BLOCK_FACES = 512
 _AT_ONCE = 4
+_MOST_SIGHTINGS = 1_000
 
 Pair: TypeAlias = tuple[float, int, int]
 """Similarity, and the places of two faces."""
@@ -32,12 +36,14 @@ class Suggester:
 
     Attributes:
         model: Name of the embedder in force; its *calibration* turns cosines into confidences.
+        gate: What a matchmaker must be at least.
     """
 
     people: People
     register: Register
     model: str
     calibration: Calibration
+    gate: Gate = field(default_factory=Gate)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
 
@@ -77,6 +83,29 @@ class Suggester:
             people = len({it.person for it in faces})
             alike = self.calibration.similarity(0.7, people)
             return await asyncio.to_thread(examine, faces, notes, alike), len(faces)
+
+    async def additions(
+        self, org: OrgId, since: datetime, limit: int
+    ) -> tuple[list[Addition], int]:
+        """At most *limit* sightings worth adding, and how many were compared; a thousand at most.
+
+        Raises:
+            Busy: so many wait already.
+        """
+        if self._places.locked():
+            raise Busy(f"{_AT_ONCE} such questions wait already", "try again in a moment")
+        async with self._places, self._turn:
+            sightings = await self.register.teachers(
+                org, self.model, Sure(), since, _MOST_SIGHTINGS
+            )
+            _, matchmakers = await self.people.gallery(org, self.model)
+            faces = matchmakers[-MOST_FACES:]
+            concerned = {it.person for it in sightings}
+            theirs = {it.face for it in faces if it.person in concerned}
+            views = await self.register.views(org, theirs)
+            alike = self.calibration.similarity(0.7, len({it.person for it in faces}))
+            found = await asyncio.to_thread(worth_adding, sightings, faces, views, alike, self.gate)
+        return found[:limit], len(sightings)
 
     def _likeness(
         self,

@@ -4,6 +4,9 @@ from collections.abc import Collection, Sequence
 from datetime import datetime
 from uuid import UUID
 
+import numpy as np
+
+from facewatch.domain.faces import Quality
 from facewatch.domain.ids import (
     CameraId,
     EventId,
@@ -14,15 +17,17 @@ from facewatch.domain.ids import (
     new_id,
     to_ruuid,
 )
-from facewatch.domain.people import LastSeen, NearMiss, Part, Profile
+from facewatch.domain.people import LastSeen, NearMiss, Part, Profile, Sure, Teacher, View
 from facewatch.errors import NotFound, UnusableValue
 from facewatch.ports import ProfileChanges
 from facewatch.store import merging
-from facewatch.store.database import Database, Row
+from facewatch.store.database import Database, Row, Work
+from facewatch.store.events import received
 from facewatch.store.people import lock, take_name, tell
 from facewatch.store.revision import next_revision
 
 _LAST = UUID(int=2**128 - 1)
+_VISITS = 5_000
 
 
 class PostgresRegister:
@@ -134,6 +139,23 @@ class PostgresRegister:
         )
         return [_near_miss(row) for row in rows]
 
+    async def teachers(
+        self, org: OrgId, model: str, sure: Sure, since: datetime, limit: int
+    ) -> list[Teacher]:
+        """The confirmed first, then the best; without the copied and the dismissed."""
+        rows = await self._database.fetch(
+            "sightings_to_add",
+            **{"org": org, "model": model, "since": first_id(since), "visits": _VISITS},
+            **{"quality": sure.quality, "telling": sure.telling},
+            **{"beyond": sure.beyond, "margin": sure.margin, "limit": limit},
+        )
+        return [_teacher(row) for row in rows]
+
+    async def views(self, org: OrgId, faces: Collection[FaceId]) -> dict[FaceId, View]:
+        """How these matchmakers look."""
+        rows = await self._database.fetch("matchmaker_views", org=org, faces=list(faces))
+        return {FaceId(row["face"]): _view(row) for row in rows}
+
     async def names(self, org: OrgId, people: Collection[PersonId]) -> dict[PersonId, str | None]:
         """Of those of *people* who are of *org*."""
         rows = await self._database.fetch("names_of", org=org, people=list(people))
@@ -166,19 +188,33 @@ class PostgresRegister:
             NotFound: *org* has no such event, or nobody with this id.
         """
         async with self._database.transaction() as work:
-            await work.fetch("people_gate_shared", org=org)
-            if await work.row("face_event_lock", org=org, event=event) is None:
-                raise NotFound(f"there is no face event {to_ruuid(event)}", "check the id")
-            known = await work.row("register_meant", org=org, person=person)
-            if known is None:
-                raise NotFound(f"there is no person {to_ruuid(person)}", "check the id")
-            if await work.fetch("dismiss", org=org, kind="name", one=event, other=known["id"]):
+            if await _dismiss(work, org, "name", event, person):
                 await next_revision(work, org)  # the face is a negative example from now on
+
+    async def dismiss_teacher(self, org: OrgId, event: EventId, person: PersonId) -> None:
+        """The visit makes no matchmaker of theirs. Saying it again changes nothing.
+
+        Raises:
+            NotFound: *org* has no such event, or nobody with this id.
+        """
+        async with self._database.transaction() as work:
+            await _dismiss(work, org, "matchmaker", event, person)
 
     async def _profiles(self, found: Sequence[Row]) -> list[Profile]:
         people = [row["id"] for row in found]
         rows = await self._database.fetch("register_profiles", people=people)
         return [_profile(row) for row in rows]
+
+
+async def _dismiss(work: Work, org: OrgId, kind: str, event: EventId, person: PersonId) -> bool:
+    """Whether nobody had said so before."""
+    await work.fetch("people_gate_shared", org=org)
+    if await work.row("face_event_lock", org=org, event=event) is None:
+        raise NotFound(f"there is no face event {to_ruuid(event)}", "check the id")
+    known = await work.row("register_meant", org=org, person=person)
+    if known is None:
+        raise NotFound(f"there is no person {to_ruuid(person)}", "check the id")
+    return bool(await work.fetch("dismiss", org=org, kind=kind, one=event, other=known["id"]))
 
 
 def _profile(row: Row) -> Profile:
@@ -212,3 +248,23 @@ def _near_miss(row: Row) -> NearMiss:
         confidence=row["confidence"],
         reason=row["reason"],
     )
+
+
+def _teacher(row: Row) -> Teacher:
+    return Teacher(
+        event=EventId(row["id"]),
+        camera=CameraId(row["camera"]),
+        at=row["first_seen"],
+        thumbnail_key=row["thumbnail_key"],
+        person=PersonId(row["person"]),
+        name=row["name"],
+        confirmed=row["confirmed"],
+        width_px=row["width"],
+        view=_view(row),
+        template=received(row["embedding"]),
+    )
+
+
+def _view(row: Row) -> View:
+    landmarks = np.array(row["landmarks"], np.float32).reshape(5, 2)
+    return View(landmarks, Quality(*row["quality"]), row["grey"])

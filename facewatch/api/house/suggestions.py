@@ -16,10 +16,12 @@ from facewatch.api.house.wire import FaceRef, Id, Page, Shape, Thing, Time
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import EventId, PersonId
 from facewatch.domain.people import Likeness, NearMiss
+from facewatch.people.additions import Addition
 from facewatch.people.checkup import Finding
 from facewatch.ports import ApiKey
 
 _WINDOW = timedelta(days=7)
+_MONTH = timedelta(days=30)
 _NEAR = 0.2
 
 Confidence = Annotated[float, Field(ge=0.4, le=0.999)]
@@ -52,6 +54,10 @@ class NotTheirsIn(Shape):
 
     event: Id
     person: Id
+
+
+class NotToAddIn(NotTheirsIn):
+    """The visit makes no good matchmaker of this person."""
 
 
 class LookalikeOut(Shape):
@@ -116,6 +122,58 @@ class NameOut(Thing):
             similarity=near.similarity,
             reason=near.reason,
         )
+
+
+class AdditionsIn(Shape):
+    """From when on: 30 days ago where it is not said."""
+
+    since: Time | None = None
+    limit: Annotated[int, Field(ge=1, le=100)] = 20
+
+
+class AdditionOut(Thing):
+    """A visit (its *id*) that would make a good matchmaker of *person*, and why.
+
+    Attributes:
+        kind: first, far, angle, grey or light.
+        similarity: Cosine to the nearest of their matchmakers; null where they have none.
+        confirmed: An operator said whose it is; else the machine did, far beyond its threshold.
+    """
+
+    at: datetime
+    camera: Id
+    thumbnail_s3_key: str
+    person: Id
+    name: str
+    kind: str
+    reason: str
+    similarity: float | None
+    quality: float
+    confirmed: bool
+
+    @classmethod
+    def of(cls, it: Addition) -> "AdditionOut":
+        seen = it.sighting
+        return cls(
+            id=seen.event,
+            at=seen.at,
+            camera=seen.camera,
+            thumbnail_s3_key=seen.thumbnail_key,
+            person=seen.person,
+            name=seen.name,
+            kind=it.kind,
+            reason=it.reason,
+            similarity=it.similarity,
+            quality=seen.view.quality.overall,
+            confirmed=seen.confirmed,
+        )
+
+
+class AdditionsOut(Shape):
+    """The confirmed first, then the best; *sightings_compared* are a thousand at most."""
+
+    items: list[AdditionOut]
+    sightings_compared: int
 
 
 class DoctorIn(Shape):
@@ -188,12 +246,27 @@ async def dismiss_name(deps: Deps, caller: ApiKey, asked: NotTheirsIn) -> None:
     await deps.register.dismiss_name(caller.org, EventId(asked.event), PersonId(asked.person))
 
 
+async def suggest_matchmakers(deps: Deps, caller: ApiKey, asked: AdditionsIn) -> AdditionsOut:
+    """Visits worth adding as a matchmaker: createFaceMatchmakerFromSighting does; nothing else."""
+    since = asked.since or deps.clock() - _MONTH
+    found, compared = await deps.suggester.additions(caller.org, since, asked.limit)
+    concerns(*(it.sighting.event for it in found))
+    return AdditionsOut(items=[AdditionOut.of(it) for it in found], sightings_compared=compared)
+
+
+async def dismiss_matchmaker(deps: Deps, caller: ApiKey, asked: NotToAddIn) -> None:
+    """The visit makes no good matchmaker of theirs: it is not suggested again."""
+    event, person = EventId(asked.event), PersonId(asked.person)
+    await deps.register.dismiss_teacher(caller.org, event, person)
+
+
 async def _threshold(deps: Deps, caller: ApiKey) -> float:
     settled = await deps.orgs.match_threshold(caller.org)
     return deps.threshold if settled is None else settled
 
 
 _MERGES, _NAMES = "/api/v1/suggestions/merges", "/api/v1/suggestions/names"
+_MATCHMAKERS = "/api/v1/suggestions/matchmakers"
 
 ROUTES = [
     resource(
@@ -212,6 +285,14 @@ ROUTES = [
         "POST",
         f"{_NAMES}/dismiss",
         dismiss_name,
+        Role.OPERATOR,
+        action=Action.FACE_SUGGESTION_SETTLED,
+    ),
+    resource("GET", _MATCHMAKERS, suggest_matchmakers, action=Action.FACE_SUGGESTIONS_VIEWED),
+    resource(
+        "POST",
+        f"{_MATCHMAKERS}/dismiss",
+        dismiss_matchmaker,
         Role.OPERATOR,
         action=Action.FACE_SUGGESTION_SETTLED,
     ),

@@ -223,7 +223,10 @@ INSERT INTO dismissed (org, kind, one, other) VALUES (:org, :kind, :one, :other)
 RETURNING one;
 
 -- name: dismissals_erase
-DELETE FROM dismissed WHERE other = :person OR kind = 'same_person' AND one = :person;
+-- Whichever of their ids it was said of.
+WITH theirs AS (SELECT id FROM person WHERE id = :person OR merged_into = :person)
+DELETE FROM dismissed
+ WHERE other IN (SELECT id FROM theirs) OR kind = 'same_person' AND one IN (SELECT id FROM theirs);
 
 -- name: names_of
 SELECT id, name FROM person WHERE org = :org AND id = ANY(:people::uuid[]);
