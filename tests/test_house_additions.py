@@ -13,7 +13,7 @@ from house_api import House, known, open_house
 
 from facewatch.domain.faces import Quality, Template
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import EventId, FaceId, from_ruuid, new_id, to_ruuid
+from facewatch.domain.ids import EventId, FaceId, first_id, from_ruuid, new_id, to_ruuid
 from facewatch.domain.people import Candidate
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.database import Database
@@ -226,3 +226,24 @@ async def test_what_is_offered_can_be_added_and_is_not_offered_again(
 async def test_an_empty_house_has_nothing_to_offer(house: House) -> None:
     answer = await house.done("GET", "suggestions/matchmakers")
     assert answer == {"items": [], "sightings_compared": 0}
+
+
+async def test_a_look_for_sightings_walks_the_index_of_known_visits(house: House) -> None:
+    ann, sql = await house.person("Ann"), house.sql
+    await enrolled(house, ann, ANN)
+    await seen(house, ann, turned(ANN, 0.2, 1))
+    await sql.execute(
+        "INSERT INTO face_event SELECT (jsonb_populate_record(e, jsonb_build_object("
+        "    'id', first_id($1::timestamptz + n * interval '1 ms'),"
+        "    'person', CASE WHEN n % 10 = 0 THEN e.person END))).*"
+        "  FROM face_event e, generate_series(1, 20000) AS n",
+        NOON,
+    )
+    await sql.execute("ANALYZE face_event")
+    values = {"org": ORG, "model": "sface", "since": first_id(NOON), "visits": 100, "limit": 10}
+    sure = {"quality": 0.5, "telling": 0.5, "beyond": 0.1, "margin": 0.15}
+    statement = house.database._statements["sightings_to_add"]
+    rows = await sql.fetch(f"EXPLAIN {statement.sql}", *statement.arguments(values | sure))
+    plan = "\n".join(row[0] for row in rows)
+    assert "Seq Scan on face_event" not in plan, plan
+    assert "_known" in plan or "org_id_idx" in plan, plan
