@@ -24,8 +24,19 @@ from facewatch.domain.events import (
 )
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen, Template
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import CameraId, EventId, FaceId, KeyId, LocationId, OrgId, PersonId
+from facewatch.domain.ids import (
+    AssetId,
+    CameraId,
+    EventId,
+    FaceId,
+    KeyId,
+    LocationId,
+    OrgId,
+    PersonId,
+)
 from facewatch.domain.library import (
+    Asset,
+    AssetFilter,
     Cohesion,
     FaceFilter,
     Fit,
@@ -1034,6 +1045,25 @@ class Faces(Protocol):
 
         Raises:
             NotFound: *org* has no such face.
+        """
+        ...
+
+
+class Assets(Protocol):
+    """Whole pictures, and who is in them."""
+
+    async def get(self, org: OrgId, asset: AssetId) -> Asset:
+        """
+        Raises:
+            NotFound: *org* has no such asset.
+        """
+        ...
+
+    async def find(self, org: OrgId, wanted: AssetFilter, limit: int, offset: int) -> list[Asset]:
+        """The newest capture first, from behind the first *offset*.
+
+        Raises:
+            NotFound: *org* has nobody with one of the ids that are *wanted*.
         """
         ...
 

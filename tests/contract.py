@@ -50,7 +50,7 @@ OURS = "/api/openapi/public.json"
 SHARE = 0.3
 """Of every operation's answers, so many at least are a 200 without error."""
 
-_GUMNUT = "/api/(?:faces|people)"
+_GUMNUT = "/api/(?:faces|people|assets|search)"
 _UNFIT = {
     "rhombus": [
         "status_code_conformance",  # it declares only 200
@@ -150,6 +150,7 @@ async def stocked(
                 "owner": to_ruuid(ann.id),
                 "org": to_ruuid(ORG),
                 "camera": to_ruuid(camera.id),
+                "asset": to_prefixed("asset", records[0].snapshot.id),
                 "shown_faces": [to_prefixed("face", it.face) for it in reversed(records)],
                 "location": to_ruuid(LOCATION),
             }

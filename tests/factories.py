@@ -37,6 +37,7 @@ from facewatch.people.suggest import Suggester
 from facewatch.people.whatif import Reconsiderer
 from facewatch.ports import Enrolment, PhotoKeys
 from facewatch.settings import Settings
+from facewatch.store.assets import PostgresAssets
 from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
@@ -177,6 +178,7 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         events=(events := PostgresFaceEvents(database)),
         decisions=PostgresDecisions(database, events),
         faces=PostgresFaces(database, events),
+        assets=PostgresAssets(database, events),
         portraits=PostgresPortraits(database, events),
         cutter=Cutter(blobs, decode, JpegPngEncoder()),
         model="sface",

@@ -40,7 +40,7 @@ KINDS = {
     **dict.fromkeys(("org", "orgUuid"), "org"),
     **dict.fromkeys(("transaction", "transactionId"), "transaction"),
     **dict.fromkeys(("face_id", "thumbnail_face_id", "gumnut_list_faces.ids"), "shown_face"),
-    **dict.fromkeys(("person_id", "source_person_ids"), "shown_person"),
+    **dict.fromkeys(("person_id", "person_ids", "source_person_ids"), "shown_person"),
     "gumnut_list_people.ids": "shown_person",
     "gumnut_list_faces.starting_after_id": "shown_face",
     "gumnut_list_people.starting_after_id": "shown_person",

@@ -77,6 +77,7 @@ async def test_the_sdk_makes_every_call(
     assert len(said["walked"]) == len(set(said["walked"]))
     assert whole <= set(said["walked"])
     assert (await done(house, "GET", f"people/{said['merged']}"))["name"] == "Bob"
+    assert len(said["found"]) == 2
 
 
 async def recording(house: House) -> None:

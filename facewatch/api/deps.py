@@ -20,6 +20,7 @@ from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.people.whatif import Reconsiderer
 from facewatch.ports import (
+    Assets,
     Blobs,
     Cameras,
     CameraStatuses,
@@ -68,6 +69,7 @@ class Deps:
     events: FaceEvents
     decisions: Decisions
     faces: Faces
+    assets: Assets
     portraits: Portraits
     cutter: Cutter
     model: str

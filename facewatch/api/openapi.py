@@ -61,8 +61,8 @@ def document(families: Sequence[Family], open_routes: Sequence[OpenRoute]) -> Js
             "title": "facewatch",
             "version": __version__,
             "description": "Who was seen, by which camera, and when. `/api/faceRecognition` is "
-            "the contract of Rhombus' face API, `/api/faces` and `/api/people` that of Gumnut's, "
-            "`/api/v1` what neither has.",
+            "the contract of Rhombus' face API, `/api/faces`, `people`, `assets` and `search` that "
+            "of Gumnut's, `/api/v1` what neither has.",
             "license": {"name": "Apache-2.0", "identifier": "Apache-2.0"},
         },
         "servers": [{"url": "/"}],

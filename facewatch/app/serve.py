@@ -195,6 +195,7 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
         events=stores.events,
         decisions=stores.decisions,
         faces=stores.faces,
+        assets=stores.assets,
         portraits=stores.portraits,
         cutter=Cutter(stores.blobs, decode, JpegPngEncoder()),
         model=recognition.engine.model,

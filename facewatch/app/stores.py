@@ -9,6 +9,7 @@ from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
 from facewatch.errors import NotFound
 from facewatch.ports import (
+    Assets,
     AuditLog,
     Blobs,
     Cameras,
@@ -26,6 +27,7 @@ from facewatch.ports import (
     Uploads,
 )
 from facewatch.settings import Settings
+from facewatch.store.assets import PostgresAssets
 from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.blobs import open_blobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
@@ -57,6 +59,7 @@ class Stores:
     events: PostgresFaceEvents
     decisions: Decisions
     faces: Faces
+    assets: Assets
     portraits: Portraits
     centroids: Centroids
     similar: SimilarEvents
@@ -98,6 +101,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             events=(events := PostgresFaceEvents(database)),
             decisions=PostgresDecisions(database, events),
             faces=PostgresFaces(database, events),
+            assets=PostgresAssets(database, events),
             portraits=PostgresPortraits(database, events),
             centroids=PostgresCentroids(database),
             similar=PostgresSimilarEvents(database, events),

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import AssetId, FaceId, PersonId
+from facewatch.domain.ids import AssetId, CameraId, FaceId, PersonId
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,3 +113,45 @@ class Cohesion:
     pairwise_mean: float
     pairwise_p90: float
     faces: int
+
+
+@dataclass(frozen=True, slots=True)
+class Asset:
+    """A whole picture, and who is in it.
+
+    Attributes:
+        camera: None for an enrolment photo.
+        captured_at: UTC; *time_zone* (IANA) is that of the place.
+        key: Of the object; '' once its pixels were erased.
+    """
+
+    id: AssetId
+    camera: CameraId | None
+    captured_at: datetime
+    time_zone: str
+    width: int
+    height: int
+    size_bytes: int
+    sha256: bytes
+    mime: str
+    file_name: str
+    key: str
+    created_at: datetime
+    updated_at: datetime
+    faces: tuple[LibraryFace, ...]
+    people: tuple[Portrait, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class AssetFilter:
+    """Which pictures are wanted: those that every field lets through; None lets all through.
+
+    Attributes:
+        people: All of them are in it.
+        after, before: When it was captured, both exclusive; without an offset by the clock of the
+            place.
+    """
+
+    people: frozenset[PersonId] | None = None
+    after: datetime | None = None
+    before: datetime | None = None

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from facewatch.domain.faces import THUMBNAIL_MARGIN
-from facewatch.domain.library import LibraryFace
+from facewatch.domain.library import Asset, LibraryFace
 from facewatch.errors import NotAPicture, NotFound
 from facewatch.ports import Blobs, Encoder, Picture
 
@@ -38,6 +38,36 @@ class Cutter:
         async with self.turns:
             whole = await self.blobs.get(face.asset_key)
             return await asyncio.to_thread(self._cut, whole, face)
+
+    async def scaled(self, asset: Asset, longest_px: int) -> bytes:
+        """The whole picture as JPEG, no side longer than that; never enlarged.
+
+        Raises:
+            NotFound: its pixels were erased.
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        async with self.turns:
+            return await asyncio.to_thread(self._scale, await self.whole(asset), longest_px)
+
+    async def whole(self, asset: Asset) -> bytes:
+        """As it was kept.
+
+        Raises:
+            NotFound: its pixels were erased.
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        if not asset.key:
+            raise NotFound("the pixels of this asset were erased")
+        return await self.blobs.get(asset.key)
+
+    def _scale(self, whole: bytes, longest_px: int) -> bytes:
+        try:
+            picture = self.decode(whole, "the asset")
+        except NotAPicture as error:
+            raise NotFound(f"the pixels of this asset cannot be read: {error}") from error
+        by = min(1.0, longest_px / max(picture.width, picture.height))
+        width, height = (max(1, round(side * by)) for side in (picture.width, picture.height))
+        return self.encoder.jpeg(picture.fit(width, height), 85)
 
     def _cut(self, whole: bytes, face: LibraryFace) -> bytes:
         try:

@@ -121,7 +121,10 @@ class PostgresPortraits:
             return await _dissolve(work, org, await lock(work, org, person))
 
     async def _portraits(self, org: OrgId, found: Sequence[Row]) -> list[Portrait]:
-        people = [row["id"] for row in found]
+        return await self.shown(org, [PersonId(row["id"]) for row in found])
+
+    async def shown(self, org: OrgId, people: Sequence[PersonId]) -> list[Portrait]:
+        """Those of *people* that are there, in this order."""
         rows = await self._database.fetch("portraits", org=org, people=people)
         faces = [row["thumbnail_face"] for row in rows if row["thumbnail_face"]]
         shown = {face.id: face for face in await self._faces.shown(org, faces)}

@@ -7,7 +7,7 @@ the test that started it, and fails where an answer is not what the SDK's own ty
 import json
 import sys
 import urllib.request
-from datetime import date
+from datetime import UTC, date, datetime
 from typing import Any
 
 import gumnut
@@ -98,6 +98,25 @@ def people() -> dict[str, Any]:
     return {"merged": made.id}
 
 
+def pictures() -> dict[str, Any]:
+    asset = typed(client.assets.retrieve(there["asset"]))
+    assert [it.id for it in asset.faces] == [there["face"]]
+    assert [it.id for it in asset.people] == [there["ann"]]
+    assert asset.asset_urls["original"].mimetype == "image/jpeg"
+    hers = typed(client.search.search(person_ids=[there["ann"]], page=1, limit=200))
+    found = [it.asset.id for it in hers.data]
+    assert there["asset"] in found
+    assert {it.distance for it in hers.data} == {None}
+    nobody = client.search.search(person_ids=[there["ann"], there["bob"]])
+    assert nobody.data == []
+    if not NEWEST:
+        window = {"captured_after": "2026-11-21T00:00:00", "captured_before": datetime.now(UTC)}
+        assert client.search.search(person_ids=[there["ann"]], **window).data
+        said(gumnut.BadRequestError, client.search.search)
+    said(gumnut.UnprocessableEntityError, client.search.search, query="a red coat")
+    return {"found": found}
+
+
 def refusals() -> None:
     wrong = Gumnut(base_url=there["url"], api_key="apikey_wrong", max_retries=0)
     assert "detail" in said(gumnut.AuthenticationError, wrong.faces.list)
@@ -120,5 +139,5 @@ def walk() -> list[str]:
 
 
 walked = walk()
-print(json.dumps({**faces(), **people(), "walked": walked}))
+print(json.dumps({**faces(), **people(), **pictures(), "walked": walked}))
 refusals()

@@ -22,16 +22,26 @@ from facewatch.api.deps import Deps
 from facewatch.api.family import Family, Refusal, Role, Route, Side, Style
 from facewatch.api.gumnut.resource import Call, failure
 from facewatch.api.gumnut.style import FailureOut
-from facewatch.api.gumnut.wire import AssetUrls, AssetVariant
+from facewatch.api.gumnut.wire import VARIANTS, AssetUrls, AssetVariant, AssetVariants
 from facewatch.domain.audit import Action
-from facewatch.domain.ids import FaceId, KeyId, from_prefixed, from_ruuid, to_prefixed, to_ruuid
-from facewatch.domain.library import LibraryFace
+from facewatch.domain.ids import (
+    AssetId,
+    FaceId,
+    KeyId,
+    from_prefixed,
+    from_ruuid,
+    to_prefixed,
+    to_ruuid,
+)
+from facewatch.domain.library import Asset, LibraryFace
 from facewatch.ports import ApiKey
 
 _LIFE_S = 3600
 _ALIKE_S = 900
 """Links of the same quarter of an hour are the same, so that a browser keeps what it fetched."""
-_PATH = "/media/signed/faces/{face_id}"
+_FACE = "/media/signed/faces/{face_id}"
+_ASSET = "/media/signed/assets/{asset_id}/{variant}"
+_LONGEST_PX = {"thumbnail": 320, "preview": 1440}
 
 
 class LinkIn(BaseModel):
@@ -54,20 +64,41 @@ class Links:
         """None where there are no pixels to show."""
         if face is None or not face.has_pixels:
             return None
-        key = self._call.key.id
-        signature = _signature(self._secret, face.id, key, self._until)
-        query = urlencode({"until": self._until, "key": to_ruuid(key), "signature": signature})
-        path = _PATH.format(face_id=to_prefixed("face", face.id))
-        url = f"{self._call.origin}{path}?{query}"
+        path = _FACE.format(face_id=to_prefixed("face", face.id))
+        url = self._signed(path, "face", face.id)
         return {"thumbnail": AssetVariant(url=url, mimetype="image/jpeg")}
+
+    def of_asset(self, asset: Asset) -> AssetVariants | None:
+        """None where there are no pixels to show."""
+        if not asset.key:
+            return None
+        found: AssetVariants = {}
+        for variant in VARIANTS:
+            path = _ASSET.format(asset_id=to_prefixed("asset", asset.id), variant=variant)
+            url = self._signed(path, variant, asset.id)
+            most = _LONGEST_PX.get(variant, asset.width)
+            width = round(asset.width * min(1.0, most / max(asset.width, asset.height)))
+            whole = variant == "original"
+            found[variant] = AssetVariant(
+                url=url,
+                mimetype=asset.mime if whole else "image/jpeg",
+                width=asset.width if whole else width,
+            )
+        return found
+
+    def _signed(self, path: str, what: str, subject: UUID) -> str:
+        key = self._call.key.id
+        signature = _signature(self._secret, what, subject, key, self._until)
+        query = urlencode({"until": self._until, "key": to_ruuid(key), "signature": signature})
+        return f"{self._call.origin}{path}?{query}"
 
 
 async def links_for(deps: Deps, call: Call) -> Links:
     return Links(call, await deps.keys.page_secret(call.key.org), deps.clock())
 
 
-def _signature(secret: bytes, face: UUID, key: UUID, until: int) -> str:
-    message = b"thumbnail\0" + face.bytes + key.bytes + until.to_bytes(8, "big")
+def _signature(secret: bytes, what: str, subject: UUID, key: UUID, until: int) -> str:
+    message = f"{what}\0".encode() + subject.bytes + key.bytes + until.to_bytes(8, "big")
     return base64.urlsafe_b64encode(hmac.digest(secret, message, "sha256")[:24]).decode()
 
 
@@ -75,7 +106,7 @@ async def signer(deps: Deps, request: web.Request) -> ApiKey | None:
     """Whose key the link is for, if it is ours and good."""
     try:
         asked = LinkIn.model_validate(dict(request.query))
-        face = from_prefixed("face", request.match_info["face_id"])
+        what, subject = _subject(request)
         key = KeyId(from_ruuid(asked.key))
     except (ValidationError, ValueError):
         return None
@@ -85,8 +116,16 @@ async def signer(deps: Deps, request: web.Request) -> ApiKey | None:
     if known is None:
         return None
     caller, secret = known
-    good = _signature(secret, face, key, asked.until)
+    good = _signature(secret, what, subject, key, asked.until)
     return caller if hmac.compare_digest(good.encode(), asked.signature.encode()) else None
+
+
+def _subject(request: web.Request) -> tuple[str, UUID]:
+    """What a link shows, and of which face or asset; raises ValueError."""
+    names = request.match_info
+    if "face_id" in names:
+        return "face", from_prefixed("face", names["face_id"])
+    return names["variant"], from_prefixed("asset", names["asset_id"])
 
 
 async def get_thumbnail(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
@@ -97,6 +136,24 @@ async def get_thumbnail(deps: Deps, caller: ApiKey, request: web.Request) -> web
     face = FaceId(from_prefixed("face", request.match_info["face_id"]))
     concerns(face)
     body = await deps.cutter.thumbnail(await deps.faces.get(caller.org, face))
+    return _picture(request, body, "image/jpeg")
+
+
+async def get_asset_picture(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
+    """An asset's *thumbnail*, *preview* or *original*, by a link from *asset_urls*.
+
+    A client may keep it but asks each time whether it may still show it.
+    """
+    variant, subject = _subject(request)
+    concerns(subject)
+    asset = await deps.assets.get(caller.org, AssetId(subject))
+    if variant in _LONGEST_PX:
+        body = await deps.cutter.scaled(asset, _LONGEST_PX[variant])
+        return _picture(request, body, "image/jpeg")
+    return _picture(request, await deps.cutter.whole(asset), asset.mime)
+
+
+def _picture(request: web.Request, body: bytes, media_type: str) -> web.Response:
     tag = hashlib.sha256(body).hexdigest()[:32]
     response = web.Response(
         headers={"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
@@ -105,7 +162,7 @@ async def get_thumbnail(deps: Deps, caller: ApiKey, request: web.Request) -> web
     if any(theirs.value in (tag, "*") for theirs in request.if_none_match or ()):
         response.set_status(304)
         return response
-    response.content_type = "image/jpeg"
+    response.content_type = media_type
     response.body = body
     return response
 
@@ -123,12 +180,19 @@ FAMILY = Family(
     prefix="/media/signed/",
     routes=[
         Route(
-            *("GET", _PATH, get_thumbnail, Role.VIEWER, Action.FACE_IMAGE_VIEWED),
+            *("GET", _FACE, get_thumbnail, Role.VIEWER, Action.FACE_IMAGE_VIEWED),
             about=getdoc(get_thumbnail) or "",
             query=LinkIn,
             gives="image/jpeg",
             name="getThumbnail",
-        )
+        ),
+        Route(
+            *("GET", _ASSET, get_asset_picture, Role.VIEWER, Action.FACE_IMAGE_VIEWED),
+            about=getdoc(get_asset_picture) or "",
+            query=LinkIn,
+            gives="image/*",
+            name="getAssetPicture",
+        ),
     ],
     credential=_no_secret,
     failure=failure,

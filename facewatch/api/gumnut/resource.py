@@ -23,11 +23,15 @@ Wrong = list[dict[str, Any]]
 
 
 class Unprocessable(errors.InvalidRequest):
-    """What was sent is not what the contract says; *wrong* says what and where, as FastAPI does."""
+    """What was sent cannot be done; *wrong* says what and where, as FastAPI does."""
 
     def __init__(self, wrong: Wrong) -> None:
         super().__init__(wrong[0]["msg"])
         self.wrong = wrong
+
+
+class NoCriterion(errors.InvalidRequest):
+    """A search says nothing of what it looks for."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -114,9 +118,9 @@ async def _body(request: web.Request) -> dict[str, Any]:
     try:
         body = json.loads((await body_of(request)).decode())  # of bytes it takes UTF-16 as well
     except (ValueError, RecursionError) as error:
-        raise Unprocessable([_wrong(["body"], "json_invalid", f"no JSON: {error}")]) from None
+        raise Unprocessable([wrong(["body"], "json_invalid", f"no JSON: {error}")]) from None
     if not isinstance(body, dict):
-        raise Unprocessable([_wrong(["body"], "dict_type", "must be a JSON object")])
+        raise Unprocessable([wrong(["body"], "dict_type", "must be a JSON object")])
     return body
 
 
@@ -134,13 +138,13 @@ def _read(asked: type[In], given: Mapping[str, Any], where: Mapping[str, str]) -
         raise errors.NotFound(f"{found[0]['loc'][0]}: {found[0]['msg']}")
     raise Unprocessable(
         [
-            _wrong([where.get(str(it["loc"][0]), "query"), *it["loc"]], it["type"], it["msg"])
+            wrong([where.get(str(it["loc"][0]), "query"), *it["loc"]], it["type"], it["msg"])
             for it in found
         ]
     )
 
 
-def _wrong(loc: list[Any], kind: str, said: str) -> dict[str, Any]:
+def wrong(loc: list[Any], kind: str, said: str) -> dict[str, Any]:
     return {"loc": loc, "msg": said, "type": kind}
 
 
@@ -153,6 +157,8 @@ def failure(request: web.Request, error: Exception) -> web.Response:
             return _no(403, str(error))
         case Unprocessable():
             return _no(422, error.wrong)
+        case NoCriterion():
+            return _no(400, str(error))
         case errors.NotFound():
             return _no(404, str(error))
         case errors.AlreadyExists() | errors.InUse():
@@ -164,7 +170,7 @@ def failure(request: web.Request, error: Exception) -> web.Response:
         case errors.StoreTrouble():
             return _no(503, "a store is down; try again", {"Retry-After": "1"})
         case errors.FacewatchError():
-            return _no(422, [_wrong(["body"], "value_error", str(error))])
+            return _no(422, [wrong(["body"], "value_error", str(error))])
         case web.HTTPMethodNotAllowed():
             allowed = ", ".join(sorted(error.allowed_methods))
             said = f"{request.method} is not allowed here; use {allowed}"

@@ -25,6 +25,7 @@ class UnprocessableOut(Shape):
 
 
 _SAID = {
+    400: "Nothing is looked for.",
     401: "No key was shown, or it is unknown, expired or revoked.",
     403: "The key's role is too small.",
     404: "There is no such thing, or it is another library's.",

@@ -1,7 +1,7 @@
 """How the Gumnut contract spells things: snake_case, prefixed ids, ISO 8601."""
 
 from collections.abc import Callable, Sequence
-from typing import Annotated, Any, Literal, TypeAlias
+from typing import Annotated, Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
 from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, PlainSerializer, WithJsonSchema
@@ -88,6 +88,11 @@ class AssetVariant(Shape):
 
 
 AssetUrls: TypeAlias = dict[Literal["thumbnail"], AssetVariant]
+
+
+Variant: TypeAlias = Literal["thumbnail", "preview", "original"]
+VARIANTS: tuple[Variant, ...] = get_args(Variant)
+AssetVariants: TypeAlias = dict[Variant, AssetVariant]
 
 
 class Done(Shape):

@@ -237,3 +237,39 @@ UPDATE face SET person = NULL, assigned_by = NULL, assigned_at = NULL, updated_a
 
 -- name: matchmakers_of_dissolved
 SELECT face FROM matchmaker WHERE person = :person ORDER BY face FOR UPDATE;
+
+-- name: assets_found
+-- Newest capture first; NULL filters nothing. Walls are clocks where the picture was taken.
+SELECT a.id FROM asset a
+ WHERE a.org = :org
+   AND (:after::timestamptz IS NULL OR a.captured_at > :after)
+   AND (:before::timestamptz IS NULL OR a.captured_at < :before)
+   AND (:after_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone > :after_wall)
+   AND (:before_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone < :before_wall)
+ ORDER BY a.captured_at DESC, a.id DESC
+ LIMIT :limit OFFSET :offset;
+
+-- name: assets_found_of_people
+-- Those in which all of them are.
+SELECT a.id
+  FROM (SELECT f.asset AS id FROM face f
+         WHERE f.person = ANY(:people::uuid[])
+         GROUP BY f.asset
+        HAVING count(DISTINCT f.person) = cardinality(:people)) AS w
+  JOIN asset a ON a.id = w.id
+ WHERE a.org = :org
+   AND (:after::timestamptz IS NULL OR a.captured_at > :after)
+   AND (:before::timestamptz IS NULL OR a.captured_at < :before)
+   AND (:after_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone > :after_wall)
+   AND (:before_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone < :before_wall)
+ ORDER BY a.captured_at DESC, a.id DESC
+ LIMIT :limit OFFSET :offset;
+
+-- name: assets_shown
+-- In the order asked for; those that are gone are left out.
+SELECT a.id, a.camera, a.captured_at, a.time_zone, a.width, a.height, a.size_bytes, a.sha256,
+       a.mime, a.file_name, a.key, a.created_at, a.updated_at,
+       ARRAY(SELECT f.id FROM face f WHERE f.asset = a.id ORDER BY f.id) AS faces
+  FROM unnest(:ids::uuid[]) WITH ORDINALITY AS w (id, place)
+  JOIN asset a ON a.id = w.id AND a.org = :org
+ ORDER BY w.place;

@@ -1,0 +1,121 @@
+"""/api/assets: whole pictures, and who is in them."""
+
+import base64
+from typing import Literal
+from zoneinfo import ZoneInfo
+
+from pydantic import AwareDatetime
+
+from facewatch.api.deps import Deps
+from facewatch.api.gumnut.faces import FaceResponse
+from facewatch.api.gumnut.links import Links, links_for
+from facewatch.api.gumnut.people import PersonResponse
+from facewatch.api.gumnut.resource import Call, resource
+from facewatch.api.gumnut.wire import AssetRef, AssetVariants, InLibrary, Shape
+from facewatch.domain.audit import Action
+from facewatch.domain.ids import to_ruuid
+from facewatch.domain.library import Asset
+
+_ENROLLED = "enrolment"
+"""Where a photo comes from that somebody brought."""
+
+
+class AssetIn(InLibrary):
+    """Which picture."""
+
+    asset_id: AssetRef
+
+
+class ExifResponse(Shape):
+    """What is known of how a picture was taken."""
+
+    asset_id: AssetRef
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    original_datetime: AwareDatetime
+
+
+class MetadataResponse(ExifResponse):
+    """As exif; *timezone* (IANA) is that of the place."""
+
+    timezone: str
+
+
+class AssetResponse(Shape):
+    """A whole picture.
+
+    Attributes:
+        device_id: The camera, in the spelling of the other contracts.
+        checksum: SHA-256, base64.
+        local_datetime: When it was captured, with the offset of the place.
+        metrics: *best_face_score* is the detector's own of the surest face, 0..1.
+        asset_urls: Null where its pixels were erased.
+    """
+
+    id: AssetRef
+    device_asset_id: str
+    device_id: str
+    mime_type: str
+    original_file_name: str
+    file_created_at: AwareDatetime
+    file_modified_at: AwareDatetime
+    local_datetime: AwareDatetime
+    checksum: str
+    created_at: AwareDatetime
+    updated_at: AwareDatetime
+    checksum_sha1: None = None
+    exif: ExifResponse
+    metadata: MetadataResponse
+    metrics: dict[str, float | None]
+    asset_urls: AssetVariants | None
+    description: None = None
+    faces: list[FaceResponse]
+    people: list[PersonResponse]
+    width: int
+    height: int
+    file_size_bytes: int
+    trashed_at: None = None
+    current_version_id: str
+    kind: Literal["original"] = "original"
+
+    @classmethod
+    def of(cls, asset: Asset, links: Links) -> "AssetResponse":
+        there = asset.captured_at.astimezone(ZoneInfo(asset.time_zone))
+        taken = {
+            "asset_id": asset.id,
+            "created_at": asset.created_at,
+            "updated_at": asset.updated_at,
+            "original_datetime": there,
+        }
+        return cls(
+            id=asset.id,
+            device_asset_id=to_ruuid(asset.id),
+            device_id=to_ruuid(asset.camera) if asset.camera else _ENROLLED,
+            mime_type=asset.mime,
+            original_file_name=asset.file_name,
+            file_created_at=asset.captured_at,
+            file_modified_at=asset.captured_at,
+            local_datetime=there,
+            checksum=base64.b64encode(asset.sha256).decode(),
+            created_at=asset.created_at,
+            updated_at=asset.updated_at,
+            exif=ExifResponse.model_validate(taken),
+            metadata=MetadataResponse.model_validate({**taken, "timezone": asset.time_zone}),
+            metrics={"best_face_score": max((it.score for it in asset.faces), default=None)},
+            asset_urls=links.of_asset(asset),
+            faces=[FaceResponse.of(face, links) for face in asset.faces],
+            people=[PersonResponse.of(person, links) for person in asset.people],
+            width=asset.width,
+            height=asset.height,
+            file_size_bytes=asset.size_bytes,
+            current_version_id=f"asset_version_{to_ruuid(asset.id)}",
+        )
+
+
+async def get_asset(deps: Deps, call: Call, asked: AssetIn) -> AssetResponse:
+    """One picture, with its faces and the people in it."""
+    asset = await deps.assets.get(call.key.org, asked.asset_id)
+    return AssetResponse.of(asset, await links_for(deps, call))
+
+
+ROUTES = [resource("GET", "/api/assets/{asset_id}", get_asset, action=Action.FACE_IMAGE_VIEWED)]
