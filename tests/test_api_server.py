@@ -8,6 +8,7 @@ import logging
 import socket
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import MISSING, fields
 from datetime import UTC, datetime
 from typing import Any
 from uuid import UUID
@@ -105,31 +106,23 @@ class Failing:
 
 
 def deps_with(events: Failing | None = None) -> Deps:
-    return Deps(
-        events=events or Failing(NotFound("there is no such face event")),
-        people=UNASKED,
-        register=UNASKED,
-        suggester=UNASKED,
-        reconsiderer=UNASKED,
-        orgs=UNASKED,
-        cameras=UNASKED,
-        statuses=UNASKED,
-        locations=UNASKED,
-        look=UNASKED,
-        settings=(),
-        copier=UNASKED,
-        threshold=0.7,
-        blobs=NoBlobs(),
-        keys=FewKeys(),
-        readiness={},
-        metrics=Metrics.on(),
-        clock=lambda: NOW,
-        audit=Journal(Entries(), Metrics.on()),
-        inbox=UNASKED,
-        looker=UNASKED,
-        lookalikes=UNASKED,
-        decisions=UNASKED,
-    )
+    parts: dict[str, Any] = {
+        part.name: UNASKED
+        for part in fields(Deps)
+        if part.default is MISSING and part.default_factory is MISSING
+    }
+    asked: dict[str, Any] = {
+        "events": events or Failing(NotFound("there is no such face event")),
+        "settings": (),
+        "threshold": 0.7,
+        "blobs": NoBlobs(),
+        "keys": FewKeys(),
+        "readiness": {},
+        "metrics": Metrics.on(),
+        "clock": lambda: NOW,
+        "audit": Journal(Entries(), Metrics.on()),
+    }
+    return Deps(**(parts | asked))
 
 
 @asynccontextmanager
