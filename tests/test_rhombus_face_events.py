@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
+from uuid import UUID
 
 import aiohttp
 import asyncpg
@@ -828,6 +829,7 @@ async def test_a_snapshot_that_goes_while_another_visit_shows_it_anew_is_there_a
     one, two = a_record(house.camera.id, YESTERDAY), a_record(house.camera.id, YESTERDAY)
     (elsewhere,) = await house.seen(None, at=NOW)
     mine, theirs, third = *one.snapshot.faces, *two.snapshot.faces, a_face(None)
+    third = replace(third, id=FaceId(UUID(int=1)))  # faces are written in the order of their ids
     shared = replace(one.snapshot, faces=(third, mine, theirs))
     two = replace(two, snapshot=shared, frame_key=one.frame_key)
     await house.events.add([one])

@@ -101,7 +101,7 @@ SELECT s.id, s.org, 'snapshot', s.camera, s.captured_at, s.time_zone, s.width, s
 
 -- name: faces_put
 -- A snapshot can be kept for two visits: whichever comes later adds what it knows. What somebody
--- deleted stays so.
+-- deleted stays so. In one order, or two writers of one snapshot could hold each other up.
 INSERT INTO face AS f (id, org, asset, box_left, box_top, box_right, box_bottom, landmarks, quality,
                        event, thumbnail_key)
 SELECT r.id, r.org, r.asset, r.box_left, r.box_top, r.box_right, r.box_bottom, r.landmarks,
@@ -110,6 +110,7 @@ SELECT r.id, r.org, r.asset, r.box_left, r.box_top, r.box_right, r.box_bottom, r
        id uuid, org uuid, asset uuid, box_left int, box_top int, box_right int, box_bottom int,
        landmarks real[], quality real[], event uuid, thumbnail_key text)
  WHERE NOT EXISTS (SELECT FROM removed_face x WHERE x.id = r.id)
+ ORDER BY r.id
     ON CONFLICT (id) DO UPDATE
    SET event = coalesce(EXCLUDED.event, f.event),
        thumbnail_key = coalesce(EXCLUDED.thumbnail_key, f.thumbnail_key),
