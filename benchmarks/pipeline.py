@@ -75,9 +75,9 @@ class Overheard:
         self._engine = engine
         self.embedded: list[list[Pixels]] = []
 
-    def embed(self, crops: Sequence[Pixels]) -> np.ndarray:
+    def embed_telling(self, crops: Sequence[Pixels]) -> tuple[np.ndarray, np.ndarray]:
         self.embedded.append(list(crops))
-        return self._engine.embed(crops)
+        return self._engine.embed_telling(crops)
 
     def __getattr__(self, name: str) -> object:
         return getattr(self._engine, name)
