@@ -5,6 +5,7 @@ call it, how it fails, how it is counted and how it is described to programs is 
 in `server` for all of them.
 """
 
+import hashlib
 import re
 from collections.abc import Awaitable, Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -56,6 +57,21 @@ async def body_of(request: web.Request) -> bytes:
         return await request.read()
     except (web.RequestPayloadError, ConnectionError) as error:
         raise InvalidRequest(f"the body cannot be read: {error}", "send it again") from error
+
+
+def picture(request: web.Request, body: bytes, media_type: str) -> web.Response:
+    """Pixels that a client may keep, if it asks each time whether it may still show them."""
+    tag = hashlib.sha256(body).hexdigest()[:32]
+    response = web.Response(
+        headers={"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
+    )
+    response.etag = tag
+    if any(theirs.value in (tag, "*") for theirs in request.if_none_match or ()):
+        response.set_status(304)
+        return response
+    response.content_type = media_type
+    response.body = body
+    return response
 
 
 def refused(error: ValidationError) -> InvalidRequest:

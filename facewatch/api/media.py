@@ -1,6 +1,5 @@
 """The pixels behind ``imageS3Key`` and ``thumbnailS3Key``."""
 
-import hashlib
 from inspect import getdoc
 from pathlib import PurePosixPath
 
@@ -10,7 +9,7 @@ from pydantic import BaseModel, Field
 from facewatch import errors
 from facewatch.api.audit import concerns
 from facewatch.api.deps import Deps
-from facewatch.api.family import API_KEY, Family, Refusal, Role, Route, Side, Style
+from facewatch.api.family import API_KEY, Family, Refusal, Role, Route, Side, Style, picture
 from facewatch.api.rhombus import operation
 from facewatch.api.rhombus.style import REFUSALS, SCHEME, RefusedOut
 from facewatch.domain.audit import Action
@@ -38,17 +37,8 @@ async def get_picture(deps: Deps, caller: ApiKey, request: web.Request) -> web.R
     if subject := subject_of(key):
         concerns(subject)
     body = await deps.blobs.get(key)
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    response = web.Response(
-        headers={"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
-    )
-    response.etag = tag
-    if any(theirs.value in (tag, "*") for theirs in request.if_none_match or ()):
-        response.set_status(304)
-        return response
-    response.content_type = _TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
-    response.body = body
-    return response
+    kind = _TYPES.get(PurePosixPath(key).suffix, "application/octet-stream")
+    return picture(request, body, kind)
 
 
 def _failure(request: web.Request, error: Exception) -> web.Response:

@@ -5,7 +5,6 @@ it shows nothing once the key is revoked or has expired, the pixels were erased 
 """
 
 import base64
-import hashlib
 import hmac
 from datetime import UTC, datetime
 from inspect import getdoc
@@ -19,7 +18,7 @@ from pydantic import BaseModel, Field, ValidationError
 from facewatch import errors
 from facewatch.api.audit import concerns
 from facewatch.api.deps import Deps
-from facewatch.api.family import Family, Refusal, Role, Route, Side, Style
+from facewatch.api.family import Family, Refusal, Role, Route, Side, Style, picture
 from facewatch.api.gumnut.resource import Call, failure
 from facewatch.api.gumnut.style import FailureOut
 from facewatch.api.gumnut.wire import VARIANTS, AssetUrls, AssetVariant, AssetVariants
@@ -136,7 +135,7 @@ async def get_thumbnail(deps: Deps, caller: ApiKey, request: web.Request) -> web
     face = FaceId(from_prefixed("face", request.match_info["face_id"]))
     concerns(face)
     body = await deps.cutter.thumbnail(await deps.faces.get(caller.org, face))
-    return _picture(request, body, "image/jpeg")
+    return picture(request, body, "image/jpeg")
 
 
 async def get_asset_picture(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
@@ -149,22 +148,8 @@ async def get_asset_picture(deps: Deps, caller: ApiKey, request: web.Request) ->
     asset = await deps.assets.get(caller.org, AssetId(subject))
     if variant in _LONGEST_PX:
         body = await deps.cutter.scaled(asset, _LONGEST_PX[variant])
-        return _picture(request, body, "image/jpeg")
-    return _picture(request, await deps.cutter.whole(asset), asset.mime)
-
-
-def _picture(request: web.Request, body: bytes, media_type: str) -> web.Response:
-    tag = hashlib.sha256(body).hexdigest()[:32]
-    response = web.Response(
-        headers={"Cache-Control": "private, no-cache", "X-Content-Type-Options": "nosniff"}
-    )
-    response.etag = tag
-    if any(theirs.value in (tag, "*") for theirs in request.if_none_match or ()):
-        response.set_status(304)
-        return response
-    response.content_type = media_type
-    response.body = body
-    return response
+        return picture(request, body, "image/jpeg")
+    return picture(request, await deps.cutter.whole(asset), asset.mime)
 
 
 def _no_secret(request: web.Request) -> str:
