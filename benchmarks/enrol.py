@@ -32,7 +32,7 @@ from facewatch.app.stores import open_stores
 from facewatch.cli.output import table
 from facewatch.domain.ids import FaceId, new_id
 from facewatch.people.look import Photo
-from facewatch.ports import Enrolment
+from facewatch.ports.people import Enrolment
 from facewatch.settings import Settings
 from facewatch.vision.engine import FaceEngine
 from facewatch.vision.pictures import decode

@@ -39,7 +39,7 @@ from facewatch.pipeline.recognise import Recogniser
 from facewatch.pipeline.record import decided
 from facewatch.pipeline.track import Following
 from facewatch.pipeline.visit import Visit, Visiting, Visitors
-from facewatch.ports import Frame, Picture
+from facewatch.ports.streams import Frame, Picture
 from facewatch.settings import Settings
 from facewatch.stream.files import FileSource
 from facewatch.vision.engine import FaceEngine, open_engine
@@ -83,7 +83,7 @@ class Remembered:
 
 
 class RememberingEngine:
-    """Implements `ports.Engine`: what a real one said of each picture, said again."""
+    """Implements `ports.vision.Engine`: what a real one said of each picture, said again."""
 
     def __init__(self, engine: FaceEngine) -> None:
         self._engine = engine

@@ -35,7 +35,7 @@ from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.people.whatif import Reconsiderer
-from facewatch.ports import Enrolment, PhotoKeys
+from facewatch.ports.people import Enrolment, PhotoKeys
 from facewatch.settings import Settings
 from facewatch.store.assets import PostgresAssets
 from facewatch.store.audit import PostgresAuditLog

@@ -26,7 +26,7 @@ from facewatch.domain.ids import (
 )
 from facewatch.domain.keys import event_prefix
 from facewatch.people.inbox import Sent
-from facewatch.ports import PhotoKeys
+from facewatch.ports.people import PhotoKeys
 from facewatch.vision.pictures import JpegPngEncoder
 
 KINDS = {

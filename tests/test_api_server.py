@@ -27,7 +27,7 @@ from facewatch.domain.events import EventRecord, FaceEvent
 from facewatch.domain.ids import EventId, KeyId, OrgId, new_id, to_ruuid
 from facewatch.errors import AddressInUse, DatabaseUnavailable, InvalidSettings, NotFound
 from facewatch.flow.metrics import Metrics
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 NOW = datetime(2026, 11, 21, 12, 0, tzinfo=UTC)
 GET_EVENT = "/api/faceRecognition/faceEvent/getFaceEvent"

@@ -35,7 +35,7 @@ from facewatch.domain.ids import (
 from facewatch.domain.keys import event_prefix
 from facewatch.domain.people import Candidate, Decision, Person
 from facewatch.errors import ObjectStoreUnavailable
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras, PostgresCameraStatuses
 from facewatch.store.database import Database, connected, open_database

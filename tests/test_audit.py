@@ -20,7 +20,7 @@ from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import OrgId, new_id, to_ruuid
 from facewatch.errors import DatabaseUnavailable
 from facewatch.flow.metrics import Metrics
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 from facewatch.store.audit import PostgresAuditLog
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database, connected, statements

@@ -20,7 +20,7 @@ import pytest
 from rtsp_server import answering
 
 from facewatch.errors import InvalidSettings, NotFound, ObjectStoreUnavailable
-from facewatch.ports import Blobs
+from facewatch.ports.keeping import Blobs
 from facewatch.store.blobs import LocalBlobs, S3Blobs, open_blobs
 
 ACCESS, SECRET = "AKIDTEST", "do-not-show-this"

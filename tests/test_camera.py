@@ -17,7 +17,7 @@ from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
-from facewatch.ports import Frame, Source
+from facewatch.ports.streams import Frame, Source
 from facewatch.stream.encode import encode_video
 from facewatch.stream.rtp import CodedVideo
 from facewatch.stream.rtsp_server import Mount

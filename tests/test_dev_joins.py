@@ -17,7 +17,7 @@ from facewatch.domain.ids import CameraId, EventId, derived_id
 from facewatch.flow.metrics import Metrics
 from facewatch.pipeline.recognise import Recogniser
 from facewatch.pipeline.visit import Visit, Visitors
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.stream.files import FileSource
 from facewatch.vision.engine import FaceEngine, open_engine
 

@@ -16,7 +16,8 @@ from facewatch.domain.faces import Template
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id, to_prefixed, to_ruuid
 from facewatch.domain.people import Candidate, Matchmaker
 from facewatch.people.suggest import Suggester
-from facewatch.ports import People, Register
+from facewatch.ports.library import Register
+from facewatch.ports.people import People
 from facewatch.store.database import Database
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.people import PostgresPeople

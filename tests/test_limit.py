@@ -11,7 +11,7 @@ from facewatch.api.limit import Buckets, Limits
 from facewatch.api.server import application, serving
 from facewatch.domain.ids import OrgId, new_id
 from facewatch.errors import TooManyRequests
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 from facewatch.store.database import Database
 from facewatch.store.keys import PostgresKeys
 

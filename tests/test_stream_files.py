@@ -13,7 +13,7 @@ from videos import audio_only, coded_as, counting_pictures, number_in, shifted
 from facewatch.domain.events import TimeSource
 from facewatch.domain.ids import CameraId, new_id
 from facewatch.errors import UnreadableStream
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.stream.encode import Codec, encode_video
 from facewatch.stream.files import FileSource, duration_s, recorded_start
 

@@ -11,7 +11,7 @@ import pytest
 from facewatch.domain.cameras import Camera, Transport
 from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
 from facewatch.errors import CameraRefused
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.stream.rtsp import RtspSource
 
 PYTHON = "/usr/bin/python3"

@@ -26,7 +26,7 @@ from facewatch.errors import (
     InvalidRequest,
     UnreadableStream,
 )
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.stream.encode import Codec, encode_video
 from facewatch.stream.rtp import CodedVideo
 from facewatch.stream.rtsp import RtspSource

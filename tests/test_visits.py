@@ -14,7 +14,7 @@ from facewatch.domain.faces import Scene as Scenery
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import CameraId, EventId, derived_id
 from facewatch.pipeline.visit import Visit, Visitors
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 
 CAMERA = CameraId(UUID(int=7))
 EPOCH = datetime(2026, 11, 21, 12, tzinfo=UTC)

@@ -22,7 +22,7 @@ from facewatch.api import trace
 from facewatch.domain.audit import Action, AuditEntry, AuditFilter, AuditId, Outcome
 from facewatch.domain.ids import OrgId, from_prefixed, from_ruuid, new_id
 from facewatch.flow.metrics import Metrics
-from facewatch.ports import ApiKey, AuditLog
+from facewatch.ports.access import ApiKey, AuditLog
 
 log = logging.getLogger(__name__)
 

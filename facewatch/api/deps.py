@@ -19,21 +19,12 @@ from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.people.whatif import Reconsiderer
-from facewatch.ports import (
-    Assets,
-    Blobs,
-    Cameras,
-    CameraStatuses,
-    Decisions,
-    FaceEvents,
-    Faces,
-    Keys,
-    Locations,
-    Orgs,
-    People,
-    Portraits,
-    Register,
-)
+from facewatch.ports.access import Keys, Orgs
+from facewatch.ports.cameras import Cameras, CameraStatuses, Locations
+from facewatch.ports.events import Decisions, FaceEvents
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.library import Assets, Faces, Portraits, Register
+from facewatch.ports.people import People
 from facewatch.stream.sources import Probe as Look
 
 Probe: TypeAlias = Callable[[], Awaitable[str]]

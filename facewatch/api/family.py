@@ -18,7 +18,7 @@ from pydantic import BaseModel, ValidationError
 from facewatch.api.deps import Deps
 from facewatch.domain.audit import Action
 from facewatch.errors import InvalidRequest
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 
 class Role(StrEnum):

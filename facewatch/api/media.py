@@ -14,7 +14,7 @@ from facewatch.api.rhombus import operation
 from facewatch.api.rhombus.style import REFUSALS, SCHEME, RefusedOut
 from facewatch.domain.audit import Action
 from facewatch.domain.keys import org_of, subject_of
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 _TYPES = {".jpg": "image/jpeg", ".jpeg": "image/jpeg", ".png": "image/png", ".webp": "image/webp"}
 

@@ -14,7 +14,7 @@ from facewatch.api.family import OpenRoute, origin
 from facewatch.domain.ids import OrgId
 from facewatch.domain.urls import redact
 from facewatch.errors import FacewatchError
-from facewatch.ports import CameraStatuses
+from facewatch.ports.cameras import CameraStatuses
 
 _PATIENCE_S = 2.0
 

@@ -19,7 +19,7 @@ from facewatch.api.trace import log
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import KeyId, to_ruuid
 from facewatch.flow.metrics import Metrics
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 FAMILIES = (rhombus.FAMILY, links.FAMILY, media.FAMILY, house.FAMILY, gumnut.FAMILY)
 

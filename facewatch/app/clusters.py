@@ -8,7 +8,7 @@ from facewatch.app.recognition import Recognition
 from facewatch.app.stores import Stores
 from facewatch.domain.clusters import Sureness
 from facewatch.errors import StoreTrouble
-from facewatch.ports import Clusters
+from facewatch.ports.library import Clusters
 from facewatch.store.clusters import PostgresClusters
 from facewatch.store.events import CHANGES
 

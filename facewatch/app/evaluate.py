@@ -28,7 +28,7 @@ from facewatch.pipeline.ingest import ingest
 from facewatch.pipeline.recognise import Recogniser
 from facewatch.pipeline.record import decided
 from facewatch.pipeline.visit import Visit, Visitors
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.settings import Settings
 from facewatch.stream.files import FileSource
 from facewatch.vision.engine import FaceEngine

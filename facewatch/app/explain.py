@@ -4,7 +4,7 @@ from facewatch.domain.events import Compared, Explained
 from facewatch.domain.faces import Pixels
 from facewatch.domain.ids import to_ruuid
 from facewatch.errors import NotAPicture, NotFound
-from facewatch.ports import Blobs
+from facewatch.ports.keeping import Blobs
 from facewatch.vision.compare import Tile, side_by_side
 from facewatch.vision.pictures import JpegPngEncoder, decode
 

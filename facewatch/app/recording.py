@@ -11,7 +11,7 @@ from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import CameraId
 from facewatch.pipeline.record import Recorder
 from facewatch.pipeline.visit import Visit
-from facewatch.ports import Spool
+from facewatch.ports.keeping import Spool
 
 log = logging.getLogger(__name__)
 

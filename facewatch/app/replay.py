@@ -19,7 +19,7 @@ from facewatch.pipeline.ingest import ingest
 from facewatch.pipeline.recognise import Recogniser
 from facewatch.pipeline.record import deliver, record
 from facewatch.pipeline.visit import Visit, Visitors
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.settings import Settings
 from facewatch.store.spool import open_spool
 from facewatch.stream.files import FileSource, recorded_start

@@ -47,10 +47,7 @@ from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
 from facewatch.pipeline.record import deliver, record
 from facewatch.pipeline.visit import Visit, Visitors
-from facewatch.ports import (
-    Frame,
-    Source,
-)
+from facewatch.ports.streams import Frame, Source
 from facewatch.settings import Settings
 from facewatch.store.cameras import CAMERAS
 from facewatch.store.garbage import sweep

@@ -8,24 +8,12 @@ from dataclasses import dataclass
 from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
 from facewatch.errors import NotFound
-from facewatch.ports import (
-    Assets,
-    AuditLog,
-    Blobs,
-    Cameras,
-    CameraStatuses,
-    Centroids,
-    Decisions,
-    Faces,
-    Locations,
-    Orgs,
-    Past,
-    People,
-    Portraits,
-    Register,
-    SimilarEvents,
-    Uploads,
-)
+from facewatch.ports.access import AuditLog, Orgs
+from facewatch.ports.cameras import Cameras, CameraStatuses, Locations
+from facewatch.ports.events import Decisions, Past, SimilarEvents
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.library import Assets, Centroids, Faces, Portraits, Register
+from facewatch.ports.people import People, Uploads
 from facewatch.settings import Settings
 from facewatch.store.assets import PostgresAssets
 from facewatch.store.audit import PostgresAuditLog

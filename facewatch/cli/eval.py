@@ -21,7 +21,7 @@ from facewatch.evaluate.truth import Kind, VideoTruth, load_truth, truth_of
 from facewatch.evaluate.verification import FARS, verify
 from facewatch.evaluate.visits import judge
 from facewatch.people.folder import photos_in
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.settings import Settings
 from facewatch.stream.files import duration_s
 

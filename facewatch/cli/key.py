@@ -10,7 +10,7 @@ from facewatch.cli.options import Instant, as_json, command
 from facewatch.cli.output import note, say, table
 from facewatch.domain.ids import from_ruuid, to_ruuid
 from facewatch.errors import InvalidRequest
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 from facewatch.settings import Settings
 
 

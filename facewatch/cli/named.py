@@ -9,7 +9,7 @@ from facewatch.app.stores import Stores
 from facewatch.domain.cameras import Location
 from facewatch.domain.ids import OrgId, to_ruuid
 from facewatch.errors import InvalidRequest, NotFound
-from facewatch.ports import Org
+from facewatch.ports.access import Org
 
 Named = TypeVar("Named", Org, Location)
 

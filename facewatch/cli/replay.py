@@ -12,7 +12,7 @@ from facewatch.app.stores import camera_named, open_stores
 from facewatch.cli.events import FinishedEvents, show
 from facewatch.cli.options import Instant, as_json, command
 from facewatch.cli.output import Bar, counted, note, progress, say
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.settings import Settings
 from facewatch.stream.files import duration_s
 

@@ -8,7 +8,8 @@ from pathlib import Path
 from facewatch.domain.faces import Detection, Quality, Template
 from facewatch.errors import UnusablePhoto
 from facewatch.people.enrol import Gate
-from facewatch.ports import Engine, Picture
+from facewatch.ports.streams import Picture
+from facewatch.ports.vision import Engine
 
 
 class Whose(StrEnum):

@@ -60,7 +60,7 @@ class _Shelf:
 
 
 class ExactGallery:
-    """Implements `ports.Gallery` with one flat inner-product index an org.
+    """Implements `ports.gallery.Gallery` with one flat inner-product index an org.
 
     A search sees one revision from beginning to end: `replace` swaps the whole shelf.
     """

@@ -7,7 +7,9 @@ from dataclasses import dataclass, field
 from facewatch.domain.faces import THUMBNAIL_MARGIN
 from facewatch.domain.library import Asset, LibraryFace
 from facewatch.errors import NotAPicture, NotFound
-from facewatch.ports import Blobs, Encoder, Picture
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.streams import Picture
+from facewatch.ports.vision import Encoder
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import CameraId, OrgId
 from facewatch.domain.people import Candidate, Decision, SettledBy
-from facewatch.ports import Gallery
+from facewatch.ports.gallery import Gallery
 
 _MOST_DENIED = 50
 """So many more people are looked at, at most, where some may be struck out."""

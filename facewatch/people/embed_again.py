@@ -14,7 +14,10 @@ from facewatch.domain.ids import CameraId, OrgId, PersonId
 from facewatch.domain.past import PastMatchmaker, PastVisit
 from facewatch.domain.people import Matchmaker
 from facewatch.errors import NotAPicture, NotFound
-from facewatch.ports import Blobs, Embedder, Past, Picture
+from facewatch.ports.events import Past
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.streams import Picture
+from facewatch.ports.vision import Embedder
 
 _PAGE = 64
 """So many visits or matchmakers at once, with up to five crops of 37 kB each."""

@@ -15,7 +15,8 @@ from facewatch.people.look import Gate as Gate
 from facewatch.people.look import Looker, Photo
 from facewatch.people.look import fit_face as fit_face
 from facewatch.people.words import as_kept
-from facewatch.ports import Blobs, Enrolment, People, PhotoKeys
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.people import Enrolment, People, PhotoKeys
 
 
 @dataclass(frozen=True, slots=True, eq=False)

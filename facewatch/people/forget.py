@@ -5,7 +5,8 @@ from collections.abc import Sequence
 
 from facewatch.domain.ids import FaceId, OrgId, PersonId
 from facewatch.errors import ObjectStoreUnavailable
-from facewatch.ports import Blobs, People
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.people import People
 
 
 async def forget(people: People, blobs: Blobs, org: OrgId, person: PersonId) -> None:

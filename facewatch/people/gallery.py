@@ -6,7 +6,9 @@ from dataclasses import dataclass
 from uuid import UUID
 
 from facewatch.domain.ids import OrgId
-from facewatch.ports import Gallery, Orgs, People
+from facewatch.ports.access import Orgs
+from facewatch.ports.gallery import Gallery
+from facewatch.ports.people import People
 
 
 @dataclass(frozen=True, slots=True)

@@ -13,7 +13,9 @@ from facewatch.domain.uploads import Upload
 from facewatch.errors import StoreTrouble, UnusablePhoto, UnusableValue
 from facewatch.people.enrol import photo_key
 from facewatch.people.words import as_kept
-from facewatch.ports import Blobs, People, PhotoHeader, Uploads
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.people import People, Uploads
+from facewatch.ports.vision import PhotoHeader
 
 LARGEST_BYTES = 5_000_000
 """Of one photo, as the contract has it."""

@@ -11,7 +11,8 @@ from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import OrgId, PersonId
 from facewatch.domain.people import Called, Hit, Matchmaker
-from facewatch.ports import Enrolment, Gallery, People
+from facewatch.ports.gallery import Gallery
+from facewatch.ports.people import Enrolment, People
 
 _RECENT = 512
 _LIKEST = 8

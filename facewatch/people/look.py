@@ -9,7 +9,9 @@ from dataclasses import dataclass, field
 from facewatch.domain.faces import Detection, Pixels, Quality, Template
 from facewatch.domain.ids import FaceId
 from facewatch.errors import NoFace, PoorFace, SeveralFaces, UnusablePhoto
-from facewatch.ports import Encoder, Engine, Enrolment, PhotoHeader, Picture
+from facewatch.ports.people import Enrolment
+from facewatch.ports.streams import Picture
+from facewatch.ports.vision import Encoder, Engine, PhotoHeader
 
 _MOST_PIXELS_AT_ONCE = 50_000_000
 

@@ -6,7 +6,7 @@ from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import EventId, FaceId, OrgId
 from facewatch.errors import UnusableValue
-from facewatch.ports import SimilarEvents
+from facewatch.ports.events import SimilarEvents
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,7 +16,9 @@ from facewatch.domain.people import Matchmaker, Sighting
 from facewatch.errors import NotFound, UnusablePhoto
 from facewatch.people.enrol import add
 from facewatch.people.look import Gate
-from facewatch.ports import Blobs, Enrolment, People, PhotoKeys, Picture
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.people import Enrolment, People, PhotoKeys
+from facewatch.ports.streams import Picture
 
 _NO_TINY = np.zeros(196, np.float32)
 

@@ -17,7 +17,8 @@ from facewatch.errors import Busy
 from facewatch.people.additions import Addition, worth_adding
 from facewatch.people.checkup import Finding, examine
 from facewatch.people.look import Gate
-from facewatch.ports import People, Register
+from facewatch.ports.library import Register
+from facewatch.ports.people import People
 
 MOST_FACES = 10_000
 """Compared with each other at once: seconds of work and 100 MB at 512 dimensions."""

@@ -15,7 +15,8 @@ from facewatch.people.forget import drop_pixels
 from facewatch.people.inbox import absent
 from facewatch.people.likeness import Likeness
 from facewatch.people.look import Looker, Photo
-from facewatch.ports import Accepted, Blobs, Enrolment, People, Refused, Uploads
+from facewatch.ports.keeping import Blobs
+from facewatch.ports.people import Accepted, Enrolment, People, Refused, Uploads
 
 _LEASE = timedelta(seconds=60)
 _MOST_TRIES = 3

@@ -12,7 +12,8 @@ from facewatch.domain.past import Change, PastVisit, Reconsidered
 from facewatch.domain.people import Called, Decision
 from facewatch.people.decide import Decider
 from facewatch.people.embed_again import AgainEmbedder
-from facewatch.ports import Past, People
+from facewatch.ports.events import Past
+from facewatch.ports.people import People
 
 _PAGE = 500
 

@@ -14,7 +14,7 @@ from facewatch.domain.ids import CameraId
 from facewatch.errors import CameraRefused, CameraStalled, CameraTrouble, InvalidRequest
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics
-from facewatch.ports import Frame, Source
+from facewatch.ports.streams import Frame, Source
 
 log = logging.getLogger(__name__)
 

@@ -9,7 +9,7 @@ from concurrent.futures import Executor, ThreadPoolExecutor
 from facewatch.flow.channel import Channel
 from facewatch.pipeline.recognise import Recogniser
 from facewatch.pipeline.visit import Visit
-from facewatch.ports import Frame, Source
+from facewatch.ports.streams import Frame, Source
 
 _BLOCK = 8
 """Frames read ahead while the engine looks at the block before: decoded, not converted."""

@@ -14,7 +14,8 @@ from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.pipeline.tracker import Said
 from facewatch.pipeline.visit import Visit, Visitors
-from facewatch.ports import Engine, Frame
+from facewatch.ports.streams import Frame
+from facewatch.ports.vision import Engine
 
 _Steps = Generator[list[Pixels], Sequence[Said], list[Visit]]
 

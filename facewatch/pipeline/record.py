@@ -21,7 +21,9 @@ from facewatch.flow.metrics import Metrics, Stage
 from facewatch.people.decide import Decider
 from facewatch.pipeline.track import Shot
 from facewatch.pipeline.visit import Visit
-from facewatch.ports import Blobs, Encoder, FaceEvents, Spool, SpooledEvent
+from facewatch.ports.events import FaceEvents
+from facewatch.ports.keeping import Blobs, Spool, SpooledEvent
+from facewatch.ports.vision import Encoder
 
 log = logging.getLogger(__name__)
 
@@ -47,7 +49,7 @@ class Recorder:
     """Everything that recording takes.
 
     Attributes:
-        engine_thread: Pictures are converted there; see `ports.Picture`.
+        engine_thread: Pictures are converted there; see `ports.streams.Picture`.
         workers: Matching and encoding.
         model: Name of the embedder's card.
         written: Told of each version once it is durable.

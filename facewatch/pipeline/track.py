@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from facewatch.domain.faces import Glimpse, Look, Template
 from facewatch.domain.geometry import Box
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from facewatch.pipeline.track import (
     embedded,
     pair,
 )
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 
 Said: TypeAlias = tuple[Template, float]
 """A template, and how much it tells about who it is, 0..1."""

@@ -17,7 +17,7 @@ from facewatch.domain.ids import CameraId, EventId
 from facewatch.pipeline.still import Standstill, StillThings
 from facewatch.pipeline.track import Following, Shot, Track, Verdict, compare, distance, rank
 from facewatch.pipeline.tracker import Closer, Said, Tracker
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 
 
 @dataclass(frozen=True, slots=True)

@@ -14,7 +14,7 @@ from facewatch.store.portraits import PostgresPortraits
 
 
 class PostgresAssets:
-    """`ports.Assets` in Postgres."""
+    """`ports.library.Assets` in Postgres."""
 
     def __init__(self, database: Database, events: PostgresFaceEvents) -> None:
         self._database = database
@@ -31,7 +31,7 @@ class PostgresAssets:
         raise NotFound(f"there is no asset {to_prefixed('asset', asset)}", "check the id")
 
     async def find(self, org: OrgId, wanted: AssetFilter, limit: int, offset: int) -> list[Asset]:
-        """As `ports.Assets.find` says."""
+        """As `ports.library.Assets.find` says."""
         values: dict[str, Any] = {"org": org, "limit": limit, "offset": offset}
         values |= _moment("after", wanted.after) | _moment("before", wanted.before)
         if wanted.people is None:

@@ -13,7 +13,7 @@ _PRUNED_AT_ONCE = 10_000
 
 
 class PostgresAuditLog:
-    """`ports.AuditLog` in Postgres."""
+    """`ports.access.AuditLog` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -19,7 +19,7 @@ from botocore.config import Config
 
 from facewatch.domain.urls import redact
 from facewatch.errors import InvalidSettings, NotFound, ObjectStoreUnavailable
-from facewatch.ports import Blobs
+from facewatch.ports.keeping import Blobs
 
 Answer = TypeVar("Answer")
 

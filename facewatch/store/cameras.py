@@ -23,7 +23,7 @@ CAMERAS = "camera"
 
 
 class PostgresCameras:
-    """`ports.Cameras` in Postgres; their passwords are sealed in *vault*."""
+    """`ports.cameras.Cameras` in Postgres; their passwords are sealed in *vault*."""
 
     def __init__(self, database: Database, vault: Vault) -> None:
         self._database = database
@@ -166,7 +166,7 @@ async def _check_place(work: Work, camera: Camera) -> None:
 
 
 class PostgresCameraStatuses:
-    """`ports.CameraStatuses` in Postgres."""
+    """`ports.cameras.CameraStatuses` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -21,7 +21,7 @@ _MOST_ROUNDS = 32
 
 
 class PostgresCentroids:
-    """`ports.Centroids` in Postgres."""
+    """`ports.library.Centroids` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

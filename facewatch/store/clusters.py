@@ -22,7 +22,7 @@ _HALVES = 0.002
 
 
 class PostgresClusters:
-    """`ports.Clusters` in Postgres; *model* is the embedder in force."""
+    """`ports.library.Clusters` in Postgres; *model* is the embedder in force."""
 
     def __init__(self, database: Database, sureness: Sureness, model: str) -> None:
         self._database = database

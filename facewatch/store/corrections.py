@@ -14,7 +14,7 @@ _LONGEST_NAME = 200
 async def assign(
     work: Work, org: OrgId, event: EventId, person: PersonId | None, name: str
 ) -> None:
-    """`ports.FaceEvents.assign`, in the transaction of *work*."""
+    """`ports.events.FaceEvents.assign`, in the transaction of *work*."""
     name = unicodedata.normalize("NFC", name).strip()  # as every name is kept
     whose = await _meant(work, org, event, person, name)
     await _lock(work, org, event)
@@ -25,7 +25,7 @@ async def assign(
 
 
 async def remove(work: Work, org: OrgId, event: EventId) -> None:
-    """`ports.FaceEvents.remove`, in the transaction of *work*."""
+    """`ports.events.FaceEvents.remove`, in the transaction of *work*."""
     await _erase(work, org, event)
     await work.fetch("log_changes", org=org, kind="event_removed", subjects=[event])
 
@@ -42,7 +42,7 @@ async def _erase(work: Work, org: OrgId, event: EventId) -> None:
 
 
 async def deny(work: Work, org: OrgId, event: EventId, person: PersonId | None) -> None:
-    """`ports.FaceEvents.deny`, in the transaction of *work*."""
+    """`ports.events.FaceEvents.deny`, in the transaction of *work*."""
     await _lock(work, org, event)
     shown = await work.row("shown_by", event=event)
     assert shown is not None
@@ -60,7 +60,7 @@ async def deny(work: Work, org: OrgId, event: EventId, person: PersonId | None) 
 
 
 async def no_face(work: Work, org: OrgId, event: EventId) -> None:
-    """`ports.FaceEvents.no_face`, in the transaction of *work*."""
+    """`ports.events.FaceEvents.no_face`, in the transaction of *work*."""
     if await work.row("not_a_face_known", org=org, event=event):
         return
     await _lock(work, org, event)
@@ -72,7 +72,7 @@ async def no_face(work: Work, org: OrgId, event: EventId) -> None:
 
 
 async def face_after_all(work: Work, org: OrgId, event: EventId) -> None:
-    """`ports.FaceEvents.face_after_all`, in the transaction of *work*."""
+    """`ports.events.FaceEvents.face_after_all`, in the transaction of *work*."""
     if not await work.fetch("not_a_face_delete", org=org, event=event):
         raise NotFound(f"nothing is remembered of event {to_ruuid(event)}", "check the id")
     await next_revision(work, org)

@@ -14,7 +14,7 @@ from facewatch.store.events import PostgresFaceEvents
 
 
 class PostgresDecisions:
-    """`ports.Decisions` in Postgres."""
+    """`ports.events.Decisions` in Postgres."""
 
     def __init__(self, database: Database, events: PostgresFaceEvents) -> None:
         self._database = database

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import numpy as np
 
 from facewatch.domain.ids import OrgId, PersonId, new_id
-from facewatch.ports import Enrolment, PhotoKeys
+from facewatch.ports.people import Enrolment, PhotoKeys
 from facewatch.store.database import Database, Work
 from facewatch.store.events import quality_parts, spelled
 from facewatch.store.revision import next_revision

@@ -34,7 +34,7 @@ _FAR = first_id(datetime(9999, 12, 1, tzinfo=UTC))
 
 
 class PostgresFaceEvents:
-    """`ports.FaceEvents` in Postgres."""
+    """`ports.events.FaceEvents` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -133,15 +133,15 @@ class PostgresFaceEvents:
         await self._say(org, lambda work: corrections.assign(work, org, event, person, name))
 
     async def deny(self, org: OrgId, event: EventId, person: PersonId | None) -> None:
-        """As `ports.FaceEvents.deny` says."""
+        """As `ports.events.FaceEvents.deny` says."""
         await self._say(org, lambda work: corrections.deny(work, org, event, person))
 
     async def no_face(self, org: OrgId, event: EventId) -> None:
-        """As `ports.FaceEvents.no_face` says."""
+        """As `ports.events.FaceEvents.no_face` says."""
         await self._say(org, lambda work: corrections.no_face(work, org, event))
 
     async def face_after_all(self, org: OrgId, event: EventId) -> None:
-        """As `ports.FaceEvents.face_after_all` says."""
+        """As `ports.events.FaceEvents.face_after_all` says."""
         await self._say(org, lambda work: corrections.face_after_all(work, org, event))
 
     async def remove(self, org: OrgId, event: EventId) -> None:

@@ -21,7 +21,7 @@ _CANDIDATES = 10
 
 
 class PostgresFaces:
-    """`ports.Faces` in Postgres."""
+    """`ports.library.Faces` in Postgres."""
 
     def __init__(self, database: Database, events: PostgresFaceEvents) -> None:
         self._database = database
@@ -40,7 +40,7 @@ class PostgresFaces:
     async def page(
         self, org: OrgId, wanted: FaceFilter, limit: int, before: FaceId | None = None
     ) -> list[LibraryFace]:
-        """As `ports.Faces.page` says; by ids, which are dated when the face was seen."""
+        """As `ports.library.Faces.page` says; by ids, which are dated when the face was seen."""
         await self._refuse_absent(org, wanted)
         statement, values = await self._leading(org, wanted)
         values |= {"org": org, "before": before or LAST}
@@ -60,7 +60,7 @@ class PostgresFaces:
         return [_face(row) for row in rows]
 
     async def fits(self, org: OrgId, faces: Sequence[FaceId], model: str) -> dict[FaceId, Fit]:
-        """As `ports.Faces.fits` says."""
+        """As `ports.library.Faces.fits` says."""
         await self._centroids.refresh(org)
         asked = {"org": org, "faces": faces, "model": model}
         rows = await self._database.fetch("face_distances", **asked)
@@ -73,7 +73,7 @@ class PostgresFaces:
         return {it: Fit(distances.get(it), tuple(others.get(it, ()))) for it in faces}
 
     async def give(self, org: OrgId, face: FaceId, person: PersonId | None) -> None:
-        """As `ports.Faces.give` says."""
+        """As `ports.library.Faces.give` says."""
 
         async def write(work: Work) -> None:
             await _give(work, org, await _known(work, org, face), person)
@@ -82,7 +82,7 @@ class PostgresFaces:
         await self._events.write({org}, write)
 
     async def remove(self, org: OrgId, face: FaceId) -> list[str]:
-        """As `ports.Faces.remove` says."""
+        """As `ports.library.Faces.remove` says."""
         keys: list[str] = []
 
         async def write(work: Work) -> None:

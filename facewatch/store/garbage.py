@@ -2,7 +2,7 @@
 
 from datetime import timedelta
 
-from facewatch.ports import Blobs
+from facewatch.ports.keeping import Blobs
 from facewatch.store.database import Database
 
 _AT_ONCE = 1000

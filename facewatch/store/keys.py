@@ -7,14 +7,14 @@ from uuid import UUID
 
 from facewatch.domain.ids import KeyId, OrgId, new_id, to_ruuid
 from facewatch.errors import InvalidRequest, NotFound
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 from facewatch.store.database import Database, Row, Work
 
 ROLES = ("viewer", "operator", "admin")
 
 
 class PostgresKeys:
-    """`ports.Keys` in Postgres.
+    """`ports.access.Keys` in Postgres.
 
     A secret is 32 random bytes, so that a plain hash of it can be neither guessed nor reversed.
     """

@@ -9,12 +9,12 @@ import asyncpg
 from facewatch.domain.cameras import DEEPEST, Location, known_time_zone
 from facewatch.domain.ids import LocationId, OrgId, to_ruuid
 from facewatch.errors import AlreadyExists, InUse, InvalidRequest, NotFound
-from facewatch.ports import LocationChanges
+from facewatch.ports.cameras import LocationChanges
 from facewatch.store.database import Database, Row, Work
 
 
 class PostgresLocations:
-    """`ports.Locations` in Postgres."""
+    """`ports.cameras.Locations` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

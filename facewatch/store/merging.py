@@ -22,7 +22,7 @@ _BATCH = 2000
 async def merge(
     work: Work, org: OrgId, into: PersonId, others: Sequence[PersonId], name: str | None
 ) -> PersonId:
-    """`ports.Register.merge`, in the transaction of *work*."""
+    """`ports.library.Register.merge`, in the transaction of *work*."""
     into, absorbed = await _concerned(work, org, into, others)
     if not absorbed and name is None:
         return into
@@ -55,7 +55,7 @@ async def move_some(
 async def split(
     work: Work, org: OrgId, person: PersonId, part: Part, to: PersonId | None, name: str | None
 ) -> PersonId:
-    """`ports.Register.split`, in the transaction of *work*."""
+    """`ports.library.Register.split`, in the transaction of *work*."""
     await work.fetch("people_gate", org=org)
     whom = await meant(work, org, [person, to] if to else [person])
     person = whom[person]

@@ -2,14 +2,14 @@
 
 from facewatch.domain.ids import OrgId, new_id, to_ruuid
 from facewatch.errors import NotFound
-from facewatch.ports import ApiKey, InForce, Org
+from facewatch.ports.access import ApiKey, InForce, Org
 from facewatch.store.database import Database, Row
 from facewatch.store.keys import put_key
 from facewatch.store.people import GALLERY
 
 
 class PostgresOrgs:
-    """`ports.Orgs` in Postgres."""
+    """`ports.access.Orgs` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

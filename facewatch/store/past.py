@@ -25,7 +25,7 @@ _TRIES = 3
 
 
 class PostgresPast:
-    """`ports.Past` in Postgres."""
+    """`ports.events.Past` in Postgres."""
 
     def __init__(self, database: Database, events: PostgresFaceEvents) -> None:
         self._database = database

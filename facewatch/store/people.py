@@ -17,7 +17,7 @@ from facewatch.domain.people import (
     Sighting,
 )
 from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, UnusablePhoto
-from facewatch.ports import Enrolment, PersonChanges, PhotoKeys
+from facewatch.ports.people import Enrolment, PersonChanges, PhotoKeys
 from facewatch.store.database import Database, Row, Work
 from facewatch.store.enrolments import model_id, put_matchmakers
 from facewatch.store.events import CHANGES, received
@@ -26,7 +26,7 @@ from facewatch.store.revision import next_revision
 
 
 class PostgresPeople:
-    """`ports.People` in Postgres."""
+    """`ports.people.People` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

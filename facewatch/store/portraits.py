@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id, to_prefixed
 from facewatch.domain.library import Cohesion, LibraryFace, Portrait, PortraitFilter
 from facewatch.errors import NotFound
-from facewatch.ports import PortraitChanges
+from facewatch.ports.library import PortraitChanges
 from facewatch.store.centroids import PostgresCentroids
 from facewatch.store.database import Database, Row, Work
 from facewatch.store.events import LAST, PostgresFaceEvents
@@ -16,7 +16,7 @@ _BATCH = 2000
 
 
 class PostgresPortraits:
-    """`ports.Portraits` in Postgres."""
+    """`ports.library.Portraits` in Postgres."""
 
     def __init__(self, database: Database, events: PostgresFaceEvents) -> None:
         self._database = database
@@ -37,7 +37,7 @@ class PostgresPortraits:
     async def page(
         self, org: OrgId, wanted: PortraitFilter, limit: int, after: PersonId | None, newest: bool
     ) -> list[Portrait]:
-        """As `ports.Portraits.page` says."""
+        """As `ports.library.Portraits.page` says."""
         if wanted.asset is not None:
             await known_asset(self._database, org, wanted.asset)
         values = {
@@ -69,7 +69,7 @@ class PostgresPortraits:
         }
 
     async def create(self, org: OrgId, changes: PortraitChanges) -> PersonId:
-        """As `ports.Portraits.create` says."""
+        """As `ports.library.Portraits.create` says."""
         person = PersonId(new_id())
         async with self._database.transaction() as work:
             if name := changes.get("name"):
@@ -89,7 +89,7 @@ class PostgresPortraits:
         return person
 
     async def change(self, org: OrgId, person: PersonId, changes: PortraitChanges) -> None:
-        """As `ports.Portraits.change` says."""
+        """As `ports.library.Portraits.change` says."""
         async with self._database.transaction() as work:
             person = await lock(work, org, person)
             if name := changes.get("name"):
@@ -110,7 +110,7 @@ class PostgresPortraits:
             await tell(work, org, [person])
 
     async def dissolve(self, org: OrgId, person: PersonId) -> list[str]:
-        """As `ports.Portraits.dissolve` says; visits go in batches: recorders get a turn."""
+        """As `ports.library.Portraits.dissolve` says; visits go in batches: recorders get a turn."""
         more = True
         while more:
             async with self._database.transaction() as work:

@@ -19,7 +19,7 @@ from facewatch.domain.ids import (
 )
 from facewatch.domain.people import LastSeen, NearMiss, Part, Profile, Sure, Teacher, View
 from facewatch.errors import NotFound, UnusableValue
-from facewatch.ports import ProfileChanges
+from facewatch.ports.library import ProfileChanges
 from facewatch.store import merging
 from facewatch.store.database import Database, Row, Work
 from facewatch.store.events import received
@@ -31,7 +31,7 @@ _VISITS = 5_000
 
 
 class PostgresRegister:
-    """`ports.Register` in Postgres."""
+    """`ports.library.Register` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database
@@ -110,7 +110,7 @@ class PostgresRegister:
     async def merge(
         self, org: OrgId, into: PersonId, others: Sequence[PersonId], name: str | None = None
     ) -> PersonId:
-        """As `ports.Register.merge` says; visits go in batches, so that recorders get a turn."""
+        """As `ports.library.Register.merge` says; visits go in batches, so that recorders get a turn."""
         more = True
         while more:
             async with self._database.transaction() as work:
@@ -121,7 +121,7 @@ class PostgresRegister:
     async def split(
         self, org: OrgId, person: PersonId, part: Part, to: PersonId | None, name: str | None = None
     ) -> PersonId:
-        """As `ports.Register.split` says."""
+        """As `ports.library.Register.split` says."""
         async with self._database.transaction() as work:
             return await merging.split(work, org, person, part, to, name)
 

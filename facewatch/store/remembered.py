@@ -5,7 +5,7 @@ from datetime import UTC, datetime
 from uuid import UUID
 
 from facewatch.domain.ids import OrgId
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 from facewatch.store.database import Database
 from facewatch.store.keys import PostgresKeys, hashed
 
@@ -14,7 +14,7 @@ KEYS = "api_key"
 
 
 class RememberedKeys(PostgresKeys):
-    """`ports.Keys` in Postgres; a key that it gave is kept while `follow` hears of changes.
+    """`ports.access.Keys` in Postgres; a key that it gave is kept while `follow` hears of changes.
 
     Any change forgets them all: there are few. With nobody following, or the listening
     connection gone, every key is asked for. At *most* as many; the oldest makes room. Unknown

@@ -14,7 +14,7 @@ _HALVES = 0.002
 
 
 class PostgresSimilarEvents:
-    """`ports.SimilarEvents` in Postgres: every template is looked at (docs/decisions/0051).
+    """`ports.events.SimilarEvents` in Postgres: every template is looked at (docs/decisions/0051).
 
     A scan gives the newest *most_near* visits; there is another where they do not fill a page.
     """

@@ -23,7 +23,7 @@ from uuid import uuid4
 
 from facewatch.domain.events import EventRecord
 from facewatch.errors import HomeUnusable, SpoolFull, StoreTrouble
-from facewatch.ports import SpooledEvent
+from facewatch.ports.keeping import SpooledEvent
 from facewatch.store.records import FORMAT, packed, unpacked
 
 log = logging.getLogger(__name__)
@@ -104,7 +104,7 @@ async def open_spool(root: Path, most_bytes: int) -> AsyncIterator["SqliteSpool"
 
 
 class SqliteSpool:
-    """`ports.Spool` in one SQLite file, written by one thread."""
+    """`ports.keeping.Spool` in one SQLite file, written by one thread."""
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self._most_bytes = most_bytes

@@ -6,7 +6,7 @@ from datetime import timedelta
 from facewatch.domain.ids import FaceId, OrgId, PersonId
 from facewatch.domain.people import Matchmaker
 from facewatch.domain.uploads import TWICE, Upload, UploadState
-from facewatch.ports import Accepted, Refused
+from facewatch.ports.people import Accepted, Refused
 from facewatch.store.database import Database, Row, Work
 from facewatch.store.enrolments import model_id, put_matchmakers
 
@@ -15,7 +15,7 @@ UPLOADS = "uploads"
 
 
 class PostgresUploads:
-    """`ports.Uploads` in Postgres."""
+    """`ports.people.Uploads` in Postgres."""
 
     def __init__(self, database: Database) -> None:
         self._database = database

@@ -13,7 +13,7 @@ from av.container import InputContainer
 from facewatch.domain.events import TimeSource
 from facewatch.domain.ids import CameraId
 from facewatch.errors import UnreadableStream
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.stream.decode import Pace, Timeline, VideoReader, explain
 from facewatch.stream.picture import Converter, DecodedPicture
 

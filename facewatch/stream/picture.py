@@ -75,7 +75,7 @@ class Converter:
 class DecodedPicture:
     """A frame of a camera or file, upright: a phone's rotation is undone.
 
-    Implements `ports.Picture`. Mirroring in a display matrix is not.
+    Implements `ports.streams.Picture`. Mirroring in a display matrix is not.
     """
 
     __slots__ = ("_converter", "_frame", "_turns")

@@ -26,7 +26,7 @@ from facewatch.errors import (
     CameraUnreachable,
     UnreadableStream,
 )
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.stream.decode import Pace, Timeline, VideoReader
 from facewatch.stream.picture import Converter, DecodedPicture
 

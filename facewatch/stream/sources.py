@@ -14,7 +14,7 @@ from facewatch.domain.cameras import Camera
 from facewatch.domain.events import TimeSource
 from facewatch.domain.urls import redact
 from facewatch.errors import CameraUnreachable, InvalidRequest
-from facewatch.ports import Frame
+from facewatch.ports.streams import Frame
 from facewatch.stream.files import FileSource
 from facewatch.stream.rtsp import RtspSource
 
@@ -124,7 +124,7 @@ def probe(
 
     Raises:
         InvalidRequest: the URL has a scheme that we cannot watch.
-        CameraTrouble: as `ports.Source.frames`.
+        CameraTrouble: as `ports.streams.Source.frames`.
     """
     source = open_source(
         camera,

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from facewatch.domain.faces import Landmarks, Pixels, Tiny
 from facewatch.domain.geometry import Box
-from facewatch.ports import Picture
+from facewatch.ports.streams import Picture
 from facewatch.vision.opencv import cv2
 
 SIDE = 112

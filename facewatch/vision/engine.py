@@ -1,4 +1,4 @@
-"""The vision engine: one detector and one embedder behind `ports.Engine`."""
+"""The vision engine: one detector and one embedder behind `ports.vision.Engine`."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Detection, Landmarks, Pixels, Quality, Seen
 from facewatch.errors import InvalidSettings
-from facewatch.ports import Picture
+from facewatch.ports.streams import Picture
 from facewatch.vision import registry
 from facewatch.vision.align import align
 from facewatch.vision.cards import Kind, ModelCard

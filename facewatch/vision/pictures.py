@@ -9,7 +9,7 @@ from numpy.typing import NDArray
 from facewatch.domain.faces import Pixels
 from facewatch.domain.geometry import Box
 from facewatch.errors import NotAPicture
-from facewatch.ports import PhotoHeader
+from facewatch.ports.vision import PhotoHeader
 from facewatch.vision.opencv import cv2
 
 _MOST_PIXELS = 50_000_000

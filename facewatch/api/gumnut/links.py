@@ -33,7 +33,7 @@ from facewatch.domain.ids import (
     to_ruuid,
 )
 from facewatch.domain.library import Asset, LibraryFace
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 _LIFE_S = 3600
 _ALIKE_S = 900

@@ -29,7 +29,7 @@ from facewatch.domain.library import Cohesion, Portrait, PortraitFilter
 from facewatch.errors import AlreadyExists, NotFound, UnusableValue
 from facewatch.people.forget import drop_pixels
 from facewatch.people.words import as_kept
-from facewatch.ports import PortraitChanges
+from facewatch.ports.library import PortraitChanges
 
 Include = list[Literal["cluster_metrics"]]
 

@@ -16,7 +16,7 @@ from facewatch.api.deps import Deps
 from facewatch.api.family import Role, Route, body_of, origin
 from facewatch.api.gumnut.wire import NO_SUCH_ID, InLibrary, Shape
 from facewatch.domain.audit import Action
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 In = TypeVar("In", bound=InLibrary)
 Wrong = list[dict[str, Any]]

@@ -8,7 +8,7 @@ from facewatch.api.house.resource import resource
 from facewatch.api.house.wire import Id, Page, PageIn, Thing, Time
 from facewatch.domain.audit import Action, AuditEntry, AuditFilter, AuditId, Outcome
 from facewatch.domain.ids import KeyId
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 
 class AuditIn(PageIn):

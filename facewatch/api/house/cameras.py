@@ -14,7 +14,7 @@ from facewatch.domain.cameras import Camera, CameraState, CameraStatus, Suppress
 from facewatch.domain.ids import CameraId, LocationId, new_id
 from facewatch.domain.urls import redact, rtsp_address
 from facewatch.errors import CameraRefused, CameraStalled, CameraTrouble, InvalidRequest
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 Address = Annotated[str, Field(max_length=2000)]
 """rtsp:// or rtsps://, with user and password where the camera asks for them."""

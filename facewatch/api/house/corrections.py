@@ -9,7 +9,7 @@ from facewatch.api.house.resource import resource
 from facewatch.api.house.wire import Id, Shape
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import EventId, PersonId
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 
 class EventIn(Shape):

@@ -8,7 +8,7 @@ from facewatch.domain.events import AssignedBy, Compared, Explained
 from facewatch.domain.faces import Quality
 from facewatch.domain.ids import EventId
 from facewatch.domain.people import Decision, SettledBy
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 
 class EventIn(Shape):

@@ -7,7 +7,7 @@ from facewatch.api.house.wire import Id, Name, Page, PageIn, Shape, Thing, Time
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import KeyId
 from facewatch.errors import Forbidden, InvalidRequest
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 
 class KeyIn(Shape):

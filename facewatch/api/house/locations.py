@@ -8,7 +8,8 @@ from facewatch.domain.audit import Action
 from facewatch.domain.cameras import Location
 from facewatch.domain.ids import LocationId, new_id
 from facewatch.errors import InvalidRequest
-from facewatch.ports import ApiKey, LocationChanges
+from facewatch.ports.access import ApiKey
+from facewatch.ports.cameras import LocationChanges
 
 
 class LocationIn(Shape):

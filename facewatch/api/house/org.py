@@ -12,7 +12,7 @@ from facewatch.api.house.wire import LEFT, Id, Name, Page, PageIn, Shape, Thing,
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import OrgId
 from facewatch.errors import Forbidden
-from facewatch.ports import ApiKey, Org
+from facewatch.ports.access import ApiKey, Org
 
 
 class OwnOrgIn(Shape):

@@ -20,7 +20,8 @@ from facewatch.domain.people import LastSeen, Part, Profile
 from facewatch.errors import InvalidRequest
 from facewatch.people.forget import erase
 from facewatch.people.words import composed
-from facewatch.ports import ApiKey, ProfileChanges
+from facewatch.ports.access import ApiKey
+from facewatch.ports.library import ProfileChanges
 
 MOST_AT_ONCE = 1000
 

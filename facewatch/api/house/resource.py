@@ -16,7 +16,7 @@ from facewatch.api.family import Role, Route, body_of, origin, refused
 from facewatch.api.house.wire import Shape, Thing
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import to_ruuid
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 In = TypeVar("In", bound=Shape)
 

@@ -5,7 +5,7 @@ from facewatch.api.family import Role
 from facewatch.api.house.resource import resource
 from facewatch.api.house.wire import Shape
 from facewatch.domain.settings import Setting, Value
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 _FOR_EVERY_ORG = ("recognition.", "cameras.")
 """Sections that shape every org's answers; the others are the installation's own affair."""

@@ -18,7 +18,7 @@ from facewatch.domain.ids import EventId, PersonId
 from facewatch.domain.people import Likeness, NearMiss
 from facewatch.people.additions import Addition
 from facewatch.people.checkup import Finding
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 _WINDOW = timedelta(days=7)
 _MONTH = timedelta(days=30)

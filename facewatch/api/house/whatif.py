@@ -16,7 +16,7 @@ from facewatch.domain.audit import Action
 from facewatch.domain.ids import CameraId
 from facewatch.domain.past import UNLIKE_BEFORE, Change, Reconsidered
 from facewatch.people.whatif import Wish
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 _WINDOW = timedelta(days=7)
 _MOST = 10_000

@@ -17,7 +17,8 @@ from facewatch.api.rhombus.wire import ExportFaceEventsByOrgIn, FaceEventOut, Fa
 from facewatch.domain.audit import Action
 from facewatch.domain.events import EventFilter, FaceEvent
 from facewatch.domain.ids import OrgId
-from facewatch.ports import ApiKey, FaceEvents
+from facewatch.ports.access import ApiKey
+from facewatch.ports.events import FaceEvents
 
 _BATCH = 500
 _FORMULAS = tuple("=+-@\uff1d\uff0b\uff0d\uff20")  # and the wide ones

@@ -21,7 +21,7 @@ from facewatch.api.rhombus.wire import (
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import EventId, PersonId, from_ruuid
 from facewatch.errors import NotFound
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 
 async def get_face_event(deps: Deps, caller: ApiKey, message: GetFaceEventIn) -> GetFaceEventOut:

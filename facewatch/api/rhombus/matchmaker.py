@@ -17,7 +17,7 @@ from facewatch.api.rhombus.wire_people import (
 )
 from facewatch.domain.audit import Action
 from facewatch.people.forget import unenrol
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 
 async def create_face_matchmaker_from_sighting(

@@ -13,7 +13,7 @@ from facewatch.api.deps import DEPS, Deps
 from facewatch.api.family import Role, Route, body_of, origin, refused
 from facewatch.api.rhombus.wire import Message, milliseconds
 from facewatch.domain.audit import Action
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 SCHEMES = frozenset({"api-token", "api", "partner-api-token", "partner-api"})
 

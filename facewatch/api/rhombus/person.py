@@ -21,7 +21,8 @@ from facewatch.domain.audit import Action
 from facewatch.domain.ids import to_ruuid
 from facewatch.people.forget import forget
 from facewatch.people.words import as_kept
-from facewatch.ports import ApiKey, PersonChanges
+from facewatch.ports.access import ApiKey
+from facewatch.ports.people import PersonChanges
 
 
 async def create_person(deps: Deps, caller: ApiKey, message: CreatePersonIn) -> PersonAnswer:

@@ -24,7 +24,7 @@ from facewatch.domain.audit import Action
 from facewatch.domain.events import Likeness
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import EventId
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 _DEFAULT_THRESHOLD = 0.7
 

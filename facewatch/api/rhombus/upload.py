@@ -30,7 +30,7 @@ from facewatch.errors import NotAPicture, UnusablePhoto
 from facewatch.people.inbox import Sent, too_large
 from facewatch.people.look import Photo
 from facewatch.people.words import as_kept
-from facewatch.ports import ApiKey
+from facewatch.ports.access import ApiKey
 
 _MOST_FILES = 100
 _TOO_MANY = f"a call takes {_MOST_FILES} files; send this one in another"

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 
 from facewatch.domain.faces import Detection, Scene
 from facewatch.domain.geometry import Box
-from facewatch.ports import Picture
+from facewatch.ports.streams import Picture
 from facewatch.vision.align import tiny
 from facewatch.vision.opencv import cv2
 

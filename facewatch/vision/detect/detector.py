@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Sequence
 
 from facewatch.domain.faces import Detection, Seen
-from facewatch.ports import Picture
+from facewatch.ports.streams import Picture
 from facewatch.vision.cards import Family
 from facewatch.vision.detect import scrfd, yunet
 from facewatch.vision.detect.canvas import Canvas, Sheets, detections, scene

@@ -1,0 +1,96 @@
+"""Where pixels and events wait and stay."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from facewatch.domain.events import (
+    EventRecord,
+)
+
+
+class Blobs(Protocol):
+    """The object store."""
+
+    async def put(self, key: str, body: bytes, content_type: str) -> None:
+        """Durable when it returns; the same key again replaces.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
+    async def put_all(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
+        """`put` for many at once: key, body and content type of each; they share its cost.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
+    async def get(self, key: str) -> bytes:
+        """
+        Raises:
+            NotFound: no object has this key.
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
+    async def delete(self, keys: Sequence[str]) -> None:
+        """Gone when it returns; a key that is not there is no error."""
+        ...
+
+    async def ready(self) -> str:
+        """Where pixels are kept, in words for an operator, once it has answered.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SpooledEvent:
+    """An event with its pixels on the local disk, on its way to the stores.
+
+    Attributes:
+        place: Rises with each record; how the spool is told what was delivered.
+        pictures: Object key -> bytes.
+    """
+
+    place: int
+    record: EventRecord
+    pictures: Mapping[str, bytes]
+
+
+class Spool(Protocol):
+    """Where events are safe before Postgres and the object store have them."""
+
+    async def add(self, record: EventRecord, pictures: Mapping[str, bytes]) -> None:
+        """Durable (fsync) when it returns; many calls share one fsync.
+
+        Raises:
+            SpoolFull: the bound is reached by events that may not be dropped.
+        """
+        ...
+
+    async def oldest(self, limit: int) -> list[SpooledEvent]:
+        """The oldest undelivered events, in the order of `add`; waits while there are none."""
+        ...
+
+    async def delivered(self, places: Sequence[int]) -> None:
+        """Forget these: the stores have them."""
+        ...
+
+    async def set_aside(self, place: int) -> None:
+        """The stores will never take this one: keep it for a person to look at, and go on."""
+        ...
+
+    async def drained(self) -> None:
+        """Wait until no event waits any more."""
+        ...
+
+    @property
+    def backlog(self) -> int:
+        """How many events wait."""
+        ...

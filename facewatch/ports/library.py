@@ -1,0 +1,333 @@
+"""Faces, persons and assets as a library of pictures."""
+
+from collections.abc import Collection, Sequence
+from datetime import date, datetime
+from typing import Protocol, TypedDict
+
+from facewatch.domain.ids import (
+    AssetId,
+    EventId,
+    FaceId,
+    OrgId,
+    PersonId,
+)
+from facewatch.domain.library import (
+    Asset,
+    AssetFilter,
+    Cohesion,
+    FaceFilter,
+    Fit,
+    LibraryFace,
+    Portrait,
+    PortraitFilter,
+)
+from facewatch.domain.people import (
+    NearMiss,
+    Part,
+    Profile,
+    Sure,
+    Teacher,
+    View,
+)
+from facewatch.ports.people import PersonChanges
+
+
+class ProfileChanges(PersonChanges, total=False):
+    """What changes of somebody, named or not; *labels* are all that there are then."""
+
+    labels: Sequence[str]
+
+
+class Clusters(Protocol):
+    """Unknown visitors who came back, kept as persons without a name."""
+
+    async def step(self) -> bool:
+        """Compare the oldest visit that closed unknown and waits with those before it.
+
+        Once for each visit, in whichever process; an operator's word stays. A visit that surely
+        is somebody's who was seen before, and whom nobody named, is theirs from then on.
+
+        Returns:
+            Whether there was one that no other process is at.
+
+        Raises:
+            DatabaseUnavailable: Postgres does not answer; nothing was done.
+        """
+        ...
+
+
+class Register(Protocol):
+    """Persons with and without a name, and who of them is the same human.
+
+    An id that was merged means the person that it was merged into.
+    """
+
+    async def named(
+        self, org: OrgId, limit: int, before: PersonId | None = None, prefix: str | None = None
+    ) -> list[Profile]:
+        """Newest first; those whose name begins with *prefix*, whatever its case."""
+        ...
+
+    async def unnamed(
+        self, org: OrgId, limit: int, before: PersonId | None = None
+    ) -> list[Profile]:
+        """Unknowns who came back, and whoever lost their name; newest first."""
+        ...
+
+    async def get(self, org: OrgId, person: PersonId) -> Profile:
+        """
+        Raises:
+            NotFound: *org* has nobody with this id.
+        """
+        ...
+
+    async def create(
+        self, org: OrgId, name: str, email: str | None = None, labels: Sequence[str] = ()
+    ) -> PersonId:
+        """
+        Raises:
+            AlreadyExists: *org* has somebody of this name.
+        """
+        ...
+
+    async def change(self, org: OrgId, person: PersonId, changes: ProfileChanges) -> None:
+        """
+        Raises:
+            NotFound: *org* has nobody with this id.
+            AlreadyExists: somebody else has the new name.
+        """
+        ...
+
+    async def merge(
+        self, org: OrgId, into: PersonId, others: Sequence[PersonId], name: str | None = None
+    ) -> PersonId:
+        """All of *others* becomes *into*'s, who is called *name* then, or as before.
+
+        Matchmakers, visits and labels go over; the ids of *others* mean *into* from then on.
+        Whoever is *into* already changes nothing. Running workers follow.
+
+        Returns:
+            Whom *into* means.
+
+        Raises:
+            NotFound: *org* has nobody with one of these ids, or they were erased.
+            UnusableValue: *into* is one of *others*.
+            AlreadyExists: somebody else is called *name*.
+        """
+        ...
+
+    async def split(
+        self, org: OrgId, person: PersonId, part: Part, to: PersonId | None, name: str | None = None
+    ) -> PersonId:
+        """*part* becomes *to*'s, or somebody new's, called *name* if given.
+
+        An operator said so: no machine takes the visits back. Running workers follow. What is
+        *to*'s already stays so.
+
+        Returns:
+            Whose it is then.
+
+        Raises:
+            NotFound: *org* has nobody with one of these ids, or something of *part* is not theirs.
+            UnusableValue: *to* is the person themselves.
+            AlreadyExists: somebody else is called *name*.
+        """
+        ...
+
+    async def near_misses(
+        self, org: OrgId, least: float, since: datetime, limit: int, before: EventId | None = None
+    ) -> list[NearMiss]:
+        """Newest first, from confidence *least* on (0.4 at least), without the dismissed."""
+        ...
+
+    async def teachers(
+        self, org: OrgId, model: str, sure: Sure, since: datetime, limit: int
+    ) -> list[Teacher]:
+        """Visits of the named that may become matchmakers: the best twenty of each person.
+
+        Of the newest five thousand since then; the confirmed first, then the best. What was
+        copied or dismissed already is not there.
+        """
+        ...
+
+    async def views(self, org: OrgId, faces: Collection[FaceId]) -> dict[FaceId, View]:
+        """How these matchmakers look."""
+        ...
+
+    async def dismiss_teacher(self, org: OrgId, event: EventId, person: PersonId) -> None:
+        """The visit makes no matchmaker of theirs. Saying it again changes nothing.
+
+        Raises:
+            NotFound: *org* has no such event, or nobody with this id.
+        """
+        ...
+
+    async def names(
+        self, org: OrgId, people: Collection[PersonId]
+    ) -> dict[PersonId, str | None]: ...
+
+    async def different(self, org: OrgId) -> set[frozenset[PersonId]]:
+        """Pairs that an operator said are two."""
+        ...
+
+    async def dismiss_pair(self, org: OrgId, one: PersonId, other: PersonId) -> None:
+        """They are two. Saying it again changes nothing.
+
+        Raises:
+            NotFound: *org* has nobody with one of these ids.
+            UnusableValue: both are the same person.
+        """
+        ...
+
+    async def dismiss_name(self, org: OrgId, event: EventId, person: PersonId) -> None:
+        """The visit is not theirs. Saying it again changes nothing.
+
+        Raises:
+            NotFound: *org* has no such event, or nobody with this id.
+        """
+        ...
+
+
+class Faces(Protocol):
+    """Every face in every picture, enrolled ones among them."""
+
+    async def get(self, org: OrgId, face: FaceId) -> LibraryFace:
+        """
+        Raises:
+            NotFound: *org* has no such face.
+        """
+        ...
+
+    async def page(
+        self, org: OrgId, wanted: FaceFilter, limit: int, before: FaceId | None = None
+    ) -> list[LibraryFace]:
+        """Newest first, from just after *before*, be it gone or not.
+
+        Fewer than *limit* only at the end.
+
+        Raises:
+            NotFound: *org* has not the person or the asset that is *wanted*.
+        """
+        ...
+
+    async def fits(self, org: OrgId, faces: Sequence[FaceId], model: str) -> dict[FaceId, Fit]:
+        """How each fits its person, and who else is near, by templates of *model*."""
+        ...
+
+    async def give(self, org: OrgId, face: FaceId, person: PersonId | None) -> None:
+        """An operator says whose face it is, None for nobody's; no machine overwrites that.
+
+        The visit that it belongs to goes along, with all of its faces; nobody's is then also: not
+        that of whose it was. An enrolled one is compared for its new person, or rests.
+
+        Raises:
+            NotFound: *org* has no such face, or nobody with this id.
+        """
+        ...
+
+    async def remove(self, org: OrgId, face: FaceId) -> list[str]:
+        """Gone with its templates; picture, visit and person stay. An enrolled one takes its photo.
+
+        Returns:
+            Object keys whose pixels must go; they are garbage already.
+
+        Raises:
+            NotFound: *org* has no such face.
+        """
+        ...
+
+
+class Assets(Protocol):
+    """Whole pictures, and who is in them."""
+
+    async def get(self, org: OrgId, asset: AssetId) -> Asset:
+        """
+        Raises:
+            NotFound: *org* has no such asset.
+        """
+        ...
+
+    async def find(self, org: OrgId, wanted: AssetFilter, limit: int, offset: int) -> list[Asset]:
+        """The newest capture first, from behind the first *offset*.
+
+        Raises:
+            NotFound: *org* has nobody with one of the ids that are *wanted*.
+        """
+        ...
+
+
+class Centroids(Protocol):
+    """The middle of everybody's templates."""
+
+    async def refresh_all(self) -> None:
+        """Bring up to date what changed before."""
+        ...
+
+
+class PortraitChanges(TypedDict, total=False):
+    """What is told of a person: a key that is not there is left alone, None clears."""
+
+    name: str | None
+    birth_date: date | None
+    hidden: bool
+    favourite: bool
+    face: FaceId | None
+
+
+class Portraits(Protocol):
+    """Persons with and without a name, as a library of pictures shows them.
+
+    An id that was merged means the person that it was merged into.
+    """
+
+    async def get(self, org: OrgId, person: PersonId) -> Portrait:
+        """
+        Raises:
+            NotFound: *org* has nobody with this id.
+        """
+        ...
+
+    async def page(
+        self, org: OrgId, wanted: PortraitFilter, limit: int, after: PersonId | None, newest: bool
+    ) -> list[Portrait]:
+        """Newest or oldest first, from just behind *after*, be they gone or not.
+
+        Raises:
+            NotFound: *org* has not the asset that is *wanted*.
+        """
+        ...
+
+    async def cohesions(
+        self, org: OrgId, people: Sequence[PersonId], model: str
+    ) -> dict[PersonId, Cohesion]:
+        """Of those who have a template of *model*."""
+        ...
+
+    async def create(self, org: OrgId, changes: PortraitChanges) -> PersonId:
+        """
+        Raises:
+            AlreadyExists: *org* has somebody of this name.
+            NotFound: *org* has not the face that is to stand for them.
+        """
+        ...
+
+    async def change(self, org: OrgId, person: PersonId, changes: PortraitChanges) -> None:
+        """
+        Raises:
+            NotFound: *org* has nobody with this id, or not the face.
+            AlreadyExists: somebody else has the new name.
+        """
+        ...
+
+    async def dissolve(self, org: OrgId, person: PersonId) -> list[str]:
+        """There is no such person: visits and faces are nobody's, with their pictures.
+
+        What was enrolled for the person goes.
+
+        Returns:
+            Object keys whose pixels must go; they are garbage already.
+
+        Raises:
+            NotFound: *org* has nobody with this id.
+        """
+        ...

@@ -1,0 +1,84 @@
+"""What pictures come from."""
+
+import threading
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Protocol
+
+from facewatch.domain.events import (
+    TimeSource,
+)
+from facewatch.domain.faces import Pixels
+from facewatch.domain.geometry import Box
+from facewatch.domain.ids import (
+    CameraId,
+)
+
+
+class Picture(Protocol):
+    """One decoded picture; nothing is converted before it is asked for.
+
+    Called from the engine's thread only.
+    """
+
+    @property
+    def width(self) -> int: ...
+
+    @property
+    def height(self) -> int: ...
+
+    def fit(self, width: int, height: int) -> Pixels:
+        """The whole picture scaled to exactly *width* x *height*, in one pass."""
+        ...
+
+    def cut(self, box: Box) -> tuple[Pixels, tuple[int, int]]:
+        """The part inside *box*, clipped to the picture, at full size, and its left and top.
+
+        Whole pixels; it may be up to two pixels larger than asked (chroma is subsampled).
+        """
+        ...
+
+    def full(self) -> Pixels:
+        """The whole picture at full size."""
+        ...
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Frame:
+    """A frame that will be looked at.
+
+    Attributes:
+        sequence: Counts the frames of this source; gaps are frames that nobody looked at.
+        at: When it was captured, UTC.
+        t_s: Presentation time in the stream's own seconds.
+    """
+
+    camera: CameraId
+    sequence: int
+    at: datetime
+    t_s: float
+    time_source: TimeSource
+    picture: Picture
+
+
+class Source(Protocol):
+    """A camera or a file."""
+
+    def frames(self, stop: threading.Event) -> Iterator[Frame]:
+        """The frames to look at, until the stream ends or *stop* is set.
+
+        Blocks; runs in the reader thread of its camera. Use once.
+
+        Raises:
+            CameraRefused: wrong password, or no such path.
+            CameraUnreachable: nobody answers, or the camera hung up.
+            CameraStalled: connected, and silent for longer than the read timeout.
+            UnreadableStream: no video in it, or nothing that can be decoded.
+        """
+        ...
+
+    @property
+    def received(self) -> int:
+        """Frames decoded or skipped so far; rises while the camera lives. Any thread."""
+        ...
