@@ -110,7 +110,7 @@ class PostgresPortraits:
             await tell(work, org, [person])
 
     async def dissolve(self, org: OrgId, person: PersonId) -> list[str]:
-        """As `ports.library.Portraits.dissolve` says; visits go in batches: recorders get a turn."""
+        """As `ports.library.Portraits.dissolve` says; recorders get a turn between batches."""
         more = True
         while more:
             async with self._database.transaction() as work:

@@ -110,7 +110,7 @@ class PostgresRegister:
     async def merge(
         self, org: OrgId, into: PersonId, others: Sequence[PersonId], name: str | None = None
     ) -> PersonId:
-        """As `ports.library.Register.merge` says; visits go in batches, so that recorders get a turn."""
+        """As `ports.library.Register.merge` says; recorders get a turn between batches."""
         more = True
         while more:
             async with self._database.transaction() as work:
