@@ -1,5 +1,8 @@
 """What Prometheus is shown."""
 
+import re
+from pathlib import Path
+
 import pytest
 from prometheus_client import generate_latest
 
@@ -18,6 +21,7 @@ PROMISED = {
     "spool_bytes",
     "events_lag_seconds",
     "stage_seconds",
+    "camera_cpu_seconds_total",
     "process_cpu_seconds_total",
 }
 
@@ -48,6 +52,7 @@ def test_a_removed_camera_leaves_nothing_behind() -> None:
     metrics = Metrics.on()
     metrics.show_state("door", CameraState.LIVE)
     metrics.frames_received.labels("door").inc()
+    metrics.charge("door", Stage.DECODE, 0.1)
     metrics.frames_received.labels("yard").inc()
 
     metrics.forget_camera("door")
@@ -65,3 +70,25 @@ def test_only_what_succeeded_is_timed() -> None:
 
     count = metrics.registry.get_sample_value("stage_seconds_count", {"stage": "embed"})
     assert count == 1
+
+
+def test_every_number_and_stage_is_explained() -> None:
+    page = (Path(__file__).parent.parent / "docs" / "metrics.md").read_text()
+    explained = set(re.findall(r"`([a-z_]+)[`{]", page))
+    ours = {
+        line.split()[2]
+        for line in shown(Metrics.on()).splitlines()
+        if line.startswith("# TYPE") and not re.search(r" (process|python)_|_created ", line)
+    }
+
+    assert ours - explained == set()
+    assert {stage.value for stage in Stage} - explained == set()
+
+
+def test_the_clock_never_takes_back_what_a_camera_cost() -> None:
+    metrics = Metrics.on()
+    metrics.charge("door", Stage.DETECT, 0.25)
+    metrics.charge("door", Stage.DETECT, -1e-6)  # a difference of two measured times
+
+    labels = {"camera": "door", "stage": "detect"}
+    assert metrics.registry.get_sample_value("camera_cpu_seconds_total", labels) == 0.25

@@ -18,6 +18,7 @@ from facewatch.demo.material import DemoMaterial
 from facewatch.domain.ids import to_ruuid
 
 GET_EVENT = "/api/faceRecognition/faceEvent/getFaceEvent"
+COST = 'camera_cpu_seconds_total{{camera="gate",stage="{}"}} (.+)'
 
 
 @pytest.fixture
@@ -62,7 +63,12 @@ async def test_from_rtsp_to_get_face_event(house: House) -> None:
         async with client.get(f"{url}/readyz") as ready:
             assert ready.status == 200
         async with client.get(f"{url}/metrics") as metrics:
-            assert 'frames_looked_at_total{camera="gate"}' in await metrics.text()
+            counted = await metrics.text()
+        assert 'frames_looked_at_total{camera="gate"}' in counted
+        for stage in ("decode", "convert", "detect", "follow", "align", "embed"):
+            camera_s = float(re.findall(COST.format(stage), counted)[0])
+            stage_s = float(re.findall(f'stage_seconds_sum{{stage="{stage}"}} (.+)', counted)[0])
+            assert 0 < camera_s <= 1.05 * stage_s
 
         states: dict[str, str] = {}
         while states != {"gate": "live", "absent": "gone", "missing": "refused", "mute": "stalled"}:

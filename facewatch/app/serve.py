@@ -87,19 +87,25 @@ async def run_service(
     names: dict[CameraId, str] = {}
 
     def taken(camera: CameraId, waited_s: float) -> None:
-        metrics.frames_looked_at.labels(names[camera]).inc()
-        metrics.stage_seconds.labels(Stage.WAIT.value).observe(waited_s)
+        metrics.took(Stage.WAIT, waited_s)
+        if name := names.get(camera):
+            metrics.frames_looked_at.labels(name).inc()
 
-    frames: Mailbox[CameraId, Frame] = Mailbox(
-        on_replaced=lambda camera: metrics.frames_dropped.labels(names[camera]).inc(),
-        on_taken=taken,
-    )
+    def replaced(camera: CameraId) -> None:
+        if name := names.get(camera):
+            metrics.frames_dropped.labels(name).inc()
+
+    def charge(camera: CameraId, stage: Stage, cpu_s: float) -> None:
+        if name := names.get(camera):
+            metrics.charge(name, stage, cpu_s)
+
+    frames: Mailbox[CameraId, Frame] = Mailbox(on_replaced=replaced, on_taken=taken)
     visits: Channel[Visit] = Channel(VISITS_BOUND)
     watch = Watch(
         lambda camera: keep_watching(camera, _opener(settings), frames, board, _patience(settings)),
         board.forget,
     )
-    recogniser = Recogniser(recognition.engine, _live_visitors(settings), metrics)
+    recogniser = Recogniser(recognition.engine, _live_visitors(settings), metrics, charge)
     async with open_spool(settings.home_path / "spool", settings.spool.most_mib << 20) as spool:
         recorder = recorder_for(watch.camera, recognition, spool, written)
         deps = _deps(settings, stores, recognition, metrics)
@@ -238,6 +244,7 @@ async def _camera_lists(
     async for _ in stores.database.listen(CAMERAS):
         cameras = await until_answered(stores.cameras.all)
         watched = [camera for camera in cameras if camera.url]
+        names.clear()
         names.update({camera.id: camera.name for camera in watched})
         yield watched
 

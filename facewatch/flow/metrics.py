@@ -29,8 +29,14 @@ class Stage(StrEnum):
 
     WAIT = "wait"
     """A frame waits for the engine."""
+    DECODE = "decode"
+    """What is decoded for one frame to look at; processor seconds, for it mostly waits."""
+    CONVERT = "convert"
+    """One picture to the detector's size and colours."""
     DETECT = "detect"
-    """Convert and detect, one batch."""
+    """The faces of one batch, converting apart."""
+    FOLLOW = "follow"
+    """Whose the faces of one frame are, without the looks and templates that it takes."""
     ALIGN = "align"
     """A closer look at one face: aligned crop and quality."""
     EMBED = "embed"
@@ -44,7 +50,7 @@ class Stage(StrEnum):
     STORE = "store"
     """One batch from the spool to the object store and Postgres."""
     CAPTURE_TO_EVENT = "capture_to_event"
-    """From the capture of the best look until its event is in Postgres."""
+    """From the capture of what an event first showed until that is in Postgres."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -63,6 +69,8 @@ class Metrics:
         spool_bytes: Bytes of these.
         events_lag: Age in seconds of the oldest of these; 0 when there is none.
         stage_seconds: By `Stage`.
+        camera_cpu_seconds: By camera and stage, decode to embed; a batch is shared by what each
+            camera had in it. What belongs to no camera is in `process_cpu_seconds_total` only.
         requests: By family, operation and status.
         request_seconds: By family and operation.
         limited: Requests turned away by a limit, by whose it was: org or address.
@@ -83,6 +91,7 @@ class Metrics:
     spool_bytes: Gauge
     events_lag: Gauge
     stage_seconds: Histogram
+    camera_cpu_seconds: Counter
     requests: Counter
     request_seconds: Histogram
     limited: Counter
@@ -122,6 +131,9 @@ class Metrics:
             spool_bytes=gauge("spool_bytes", "Bytes not yet in the stores"),
             events_lag=gauge("events_lag_seconds", "Age of the oldest event not yet stored"),
             stage_seconds=histogram("stage_seconds", "Time that a stage takes", "stage"),
+            camera_cpu_seconds=counter(
+                "camera_cpu_seconds_total", "Processor seconds of a camera", "camera", "stage"
+            ),
             requests=counter(
                 "http_requests_total", "Requests answered", "family", "operation", "status"
             ),
@@ -144,10 +156,19 @@ class Metrics:
         for metric in (self.frames_received, self.frames_looked_at, self.frames_dropped):
             metric.remove_by_labels({"camera": camera})
         self.camera_state.remove_by_labels({"camera": camera})
+        self.camera_cpu_seconds.remove_by_labels({"camera": camera})
+
+    def took(self, stage: Stage, seconds: float) -> None:
+        """One more of *stage*."""
+        self.stage_seconds.labels(stage.value).observe(seconds)
+
+    def charge(self, camera: str, stage: Stage, cpu_s: float) -> None:
+        """*camera* (its name) caused *cpu_s* of work."""
+        self.camera_cpu_seconds.labels(camera, stage.value).inc(max(cpu_s, 0.0))
 
     @contextmanager
     def timed(self, stage: Stage) -> Iterator[None]:
         """The block counts towards *stage*, unless it raises."""
         start = perf_counter()
         yield
-        self.stage_seconds.labels(stage.value).observe(perf_counter() - start)
+        self.took(stage, perf_counter() - start)

@@ -8,12 +8,14 @@ import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from functools import partial
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus
 from facewatch.domain.ids import CameraId
 from facewatch.errors import CameraRefused, CameraStalled, CameraTrouble, InvalidRequest
 from facewatch.flow.mailbox import Mailbox
-from facewatch.flow.metrics import Metrics
+from facewatch.flow.metrics import Metrics, Stage
+from facewatch.flow.stopwatch import Stopwatch
 from facewatch.ports.streams import Frame, Source
 
 log = logging.getLogger(__name__)
@@ -41,7 +43,7 @@ class Patience:
 
 
 class Board:
-    """How every camera is, for answers, metrics and the log. Event loop only."""
+    """How every camera is, for answers, metrics and the log. Event loop only, but for `decoded`."""
 
     def __init__(self, metrics: Metrics) -> None:
         self._statuses: dict[CameraId, CameraStatus] = {}
@@ -78,6 +80,12 @@ class Board:
         fps = 0.7 * status.fps + 0.3 * frames / elapsed_s if status.fps else frames / elapsed_s
         self._statuses[camera.id] = replace(status, fps=fps)
 
+    def decoded(self, camera: Camera, cpu_s: float) -> None:
+        """A frame to look at took its reader so long. Any thread."""
+        self._metrics.took(Stage.DECODE, cpu_s)
+        if camera.id in self._statuses:
+            self._metrics.charge(camera.name, Stage.DECODE, cpu_s)
+
     def frame(self, camera: Camera, at: datetime) -> None:
         """A frame to look at arrived."""
         self._last_frame[camera.id] = time.monotonic()
@@ -104,9 +112,16 @@ class Board:
 class _Reader:
     """One connection, read in a thread of its own; the newest frame crosses to the loop."""
 
-    def __init__(self, camera: Camera, source: Source, deliver: Callable[[Frame], None]) -> None:
+    def __init__(
+        self,
+        camera: Camera,
+        source: Source,
+        deliver: Callable[[Frame], None],
+        decoded: Callable[[float], None],
+    ) -> None:
         self.source = source
         self._deliver = deliver
+        self._decoded = decoded
         self._loop = asyncio.get_running_loop()
         self._stop = threading.Event()
         self._newest: Frame | None = None
@@ -121,8 +136,10 @@ class _Reader:
 
     def _read(self) -> None:
         trouble: Exception | None = None
+        watch = Stopwatch()
         try:
             for frame in self.source.frames(self._stop):
+                self._decoded(watch.lap().cpu_s)
                 with self._lock:
                     waiting, self._newest = self._newest, frame
                 if waiting is None:
@@ -198,7 +215,7 @@ async def _watch_once(
         board.frame(camera, frame.at)
         frames.put(camera.id, frame)
 
-    reader = _Reader(camera, source, deliver)
+    reader = _Reader(camera, source, deliver, partial(board.decoded, camera))
     received, heard_at, looked_at = 0, time.monotonic(), time.monotonic()
     try:
         while not reader.ended.done():

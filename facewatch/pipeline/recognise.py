@@ -7,11 +7,13 @@ from concurrent.futures import Executor
 from functools import partial
 
 from facewatch.domain.cameras import SuppressedRegion
-from facewatch.domain.faces import Glimpse, Look, Pixels
+from facewatch.domain.faces import Glimpse, Look, Pixels, Seen
 from facewatch.domain.ids import CameraId
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
+from facewatch.flow.stopwatch import Spent, Stopwatch
+from facewatch.pipeline.timed import TimedPicture
 from facewatch.pipeline.tracker import Said
 from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports.streams import Frame
@@ -23,7 +25,8 @@ _Steps = Generator[list[Pixels], Sequence[Said], list[Visit]]
 class Recogniser:
     """The engine and who is in view at each camera. Blocks; the engine's thread only.
 
-    *visitors_at* makes the state of a camera when its first frame comes.
+    *visitors_at* makes the state of a camera when its first frame comes; *charge* is told which
+    camera took how many processor seconds of a stage.
     """
 
     def __init__(
@@ -31,11 +34,14 @@ class Recogniser:
         engine: Engine,
         visitors_at: Callable[[CameraId], Visitors],
         metrics: Metrics,
+        charge: Callable[[CameraId, Stage, float], None] = lambda _camera, _stage, _cpu_s: None,
     ) -> None:
         self._engine = engine
         self._visitors_at = visitors_at
         self._visitors: dict[CameraId, Visitors] = {}
         self._metrics = metrics
+        self._charge = charge
+        self._aligning = Spent()
         self._suppressed: Mapping[CameraId, tuple[SuppressedRegion, ...]] = {}
 
     @property
@@ -45,9 +51,8 @@ class Recogniser:
 
     def see(self, frames: Sequence[Frame]) -> list[Visit]:
         """What *frames*, at most one a camera, change; embeddings are batched over cameras."""
-        with self._metrics.timed(Stage.DETECT):
-            seen = self._engine.watch([frame.picture for frame in frames])
-        self._metrics.faces_detected.inc(sum(len(it.faces) for it in seen))
+        watch = Stopwatch()
+        seen = self._watched(frames, watch)
         steps = [
             self._at(frame.camera).see(
                 frame,
@@ -57,15 +62,41 @@ class Recogniser:
             )
             for frame, found in zip(frames, seen, strict=True)
         ]
-        asked = [next(step) for step in steps]
-        said = self._embed([crop for crops in asked for crop in crops])
+        asked, following = [], []
+        for step in steps:
+            asked.append(next(step))
+            following.append(self._without_aligning(watch.lap()))
+        said = self._embed(frames, asked, watch)
         visits: list[Visit] = []
-        for step, crops in zip(steps, asked, strict=True):
+        for frame, step, crops, before in zip(frames, steps, asked, following, strict=True):
             mine, said = said[: len(crops)], said[len(crops) :]
             visits += _finish(step, mine)
-        for frame in frames:
             self._show(frame.camera)
+            self._note(Stage.FOLLOW, [frame], before + self._without_aligning(watch.lap()))
         return visits
+
+    def _watched(self, frames: Sequence[Frame], watch: Stopwatch) -> list[Seen]:
+        """What the detector says of each frame."""
+        pictures = [TimedPicture(frame.picture) for frame in frames]
+        seen = self._engine.watch(pictures)
+        detecting = watch.lap()
+        for frame, picture in zip(frames, pictures, strict=True):
+            self._note(Stage.CONVERT, [frame], picture.spent)
+            detecting -= picture.spent
+        self._note(Stage.DETECT, frames, detecting)
+        self._metrics.faces_detected.inc(sum(len(it.faces) for it in seen))
+        return seen
+
+    def _note(self, stage: Stage, frames: Sequence[Frame], spent: Spent) -> None:
+        """*stage* was done once, for *frames* in equal shares."""
+        self._metrics.took(stage, spent.wall_s)
+        for frame in frames:
+            self._charge(frame.camera, stage, spent.cpu_s / len(frames))
+
+    def _without_aligning(self, spent: Spent) -> Spent:
+        """*spent* less what `_look` counted by itself since this was asked last."""
+        rest, self._aligning = spent - self._aligning, Spent()
+        return rest
 
     def _show(self, camera: CameraId) -> None:
         regions = self._at(camera).suppressed
@@ -92,17 +123,24 @@ class Recogniser:
 
     def _look(self, frame: Frame, glimpse: Glimpse) -> Look:
         """A closer look: the aligned face, from the picture at full size, and its quality."""
-        found = glimpse.detection
-        with self._metrics.timed(Stage.ALIGN):
-            crop = self._engine.align(frame.picture, found.landmarks)
-            quality = self._engine.quality(found, crop)
+        found, watch = glimpse.detection, Stopwatch()
+        crop = self._engine.align(frame.picture, found.landmarks)
+        quality = self._engine.quality(found, crop)
+        spent = watch.lap()
+        self._aligning += spent
+        self._note(Stage.ALIGN, [frame], spent)
         return Look(glimpse.at, glimpse.t_s, found, quality, crop)
 
-    def _embed(self, crops: Sequence[Pixels]) -> list[Said]:
+    def _embed(
+        self, frames: Sequence[Frame], asked: Sequence[Sequence[Pixels]], watch: Stopwatch
+    ) -> list[Said]:
+        """What the crops say that *asked* holds for each of *frames*, one after the other."""
+        crops = [crop for each in asked for crop in each]
         if not crops:
             return []
-        with self._metrics.timed(Stage.EMBED):
-            templates, telling = self._engine.embed_telling(crops)
+        templates, telling = self._engine.embed_telling(crops)
+        whose = [frame for frame, each in zip(frames, asked, strict=True) for _ in each]
+        self._note(Stage.EMBED, whose, watch.lap())
         self._metrics.embeddings.inc(len(crops))
         return list(zip(templates, telling.tolist(), strict=True))
 

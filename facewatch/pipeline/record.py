@@ -257,8 +257,9 @@ async def deliver(
         await spool.delivered([it.place for it in waiting])
         now = datetime.now(UTC)
         for it in waiting:
-            lag = (now - it.record.best_at).total_seconds()
-            metrics.stage_seconds.labels(Stage.CAPTURE_TO_EVENT.value).observe(max(lag, 0.0))
+            if it.record.version == 1:  # a later one may show a look of long ago
+                lag = (now - it.record.best_at).total_seconds()
+                metrics.took(Stage.CAPTURE_TO_EVENT, max(lag, 0.0))
 
 
 async def _keep(waiting: Sequence[SpooledEvent], spool: Spool, events: FaceEvents) -> None:
