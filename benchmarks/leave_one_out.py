@@ -2,9 +2,10 @@
 
 Each video is decoded, detected and aligned once and kept in memory (about 40 kB a face and look);
 then the tracker runs over that with one choice of parameters after the other. A coordinate search
-over wide lists looks for the fewest mistakes on all videos but one, and takes the middle of what is
-equally good: a value that is barely good is no better than one that is barely bad. The defaults
-play no part. JSON lines: a video each, then the sums, with the defaults and with what was fitted.
+over wide lists looks for the fewest mistakes on all videos but one, and takes the middle of the
+plateau of what is equally good, between two values of the list if need be: at its edge a value is
+barely good, which is no better than barely bad. The defaults play no part. JSON lines: a video
+each, then the sums, with the defaults and with what was fitted.
 """
 
 import json
@@ -234,20 +235,41 @@ class Scores:
         return visits + 5 * tally.wrong + tally.withheld
 
     def fitted(self, films: Sequence[str]) -> Parameters:
-        """The fewest mistakes; of values that are equally good the middle one."""
+        """The fewest mistakes; of values that are equally good the middle of their plateau."""
         best = tuple(values[len(values) // 2] for values in CHOICES.values())
         for _ in range(_SWEEPS):
             before = best
             for place, values in enumerate(CHOICES.values()):
                 tried = [(*best[:place], value, *best[place + 1 :]) for value in values]
                 mistakes = [self.mistakes(films, it) for it in tried]
-                equal = [
-                    it for it, made in zip(tried, mistakes, strict=True) if made == min(mistakes)
-                ]
-                best = equal[len(equal) // 2]
+                best = self._middle(films, tried, mistakes, place)
             if best == before:
                 break
         return best
+
+    def _middle(
+        self,
+        films: Sequence[str],
+        tried: Sequence[Parameters],
+        mistakes: Sequence[int],
+        place: int,
+    ) -> Parameters:
+        """Halfway between the ends of the longest run of neighbours that are equally good.
+
+        That is as far from both edges as one can be. Where what lies halfway is worse it is no
+        plateau: then the lower end.
+        """
+        runs: list[list[Parameters]] = [[]]
+        for it, made in zip(tried, mistakes, strict=True):
+            if made == min(mistakes):
+                runs[-1].append(it)
+            else:
+                runs.append([])
+        longest = max(runs, key=len)
+        low, high = longest[0], longest[-1]
+        halfway = (low[place] + high[place]) / 2
+        middle = (*low[:place], round(halfway, 6), *low[place + 1 :])
+        return middle if self.mistakes(films, middle) <= min(mistakes) else low
 
 
 def open_bench(models: Path, truth: Path, videos: Sequence[Path]) -> Bench:
