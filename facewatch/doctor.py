@@ -11,6 +11,7 @@ from contextlib import AsyncExitStack
 from pathlib import Path
 from typing import TypeAlias
 
+from facewatch.app import calibration
 from facewatch.app.recognition import providers, warm_engine
 from facewatch.app.stores import Stores, open_stores
 from facewatch.domain.cameras import CameraState
@@ -80,6 +81,13 @@ async def _engine(settings: Settings) -> str:
     return f"runs on {', '.join(providers(settings))}, {engine.dimensions}-d, warm in {took:.1f} s"
 
 
+async def _calibration(settings: Settings) -> str:
+    colour, grey = calibration.shown(settings, registry.card(settings.models.embedder))
+    rule = settings.recognition
+    asked = f"none measured, {max(rule.threshold, rule.grey_threshold):g} is asked for"
+    return f"{colour}; without colour: {grey or asked}"
+
+
 async def _port(settings: Settings) -> str:
     host, port = settings.http.host, settings.http.port
     with socket.socket() as probe:
@@ -144,6 +152,7 @@ _CHECKS: dict[str, Check] = {
     "home": _home,
     "models": _models,
     "engine": _engine,
+    "calibration": _calibration,
     "http port": _port,
 }
 _STORE_CHECKS: dict[str, Callable[[Settings, Stores], Awaitable[str]]] = {

@@ -2,22 +2,27 @@
 
 import asyncio
 import json
+import shutil
 from datetime import date
 from pathlib import Path
 from statistics import NormalDist
+from typing import Any
 
 import click
 import numpy as np
 import pytest
-from factories import ORG, a_camera, a_record, a_template
+from factories import ORG, a_camera, a_decision, a_record, a_template
+from pydantic import SecretStr
 
 from facewatch.app import calibration
-from facewatch.app.recognition import warm_engine
+from facewatch.app.recognition import open_recognition, warm_engine
+from facewatch.app.stores import open_stores
 from facewatch.cli import facewatch
 from facewatch.domain.calibration import Calibration
+from facewatch.domain.people import Decision
 from facewatch.errors import InvalidSettings, UnusableLabels
 from facewatch.evaluate.calibrate import among, between, fit
-from facewatch.settings import Settings
+from facewatch.settings import Settings, load
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import open_database
 from facewatch.store.events import PostgresFaceEvents
@@ -36,6 +41,14 @@ def test_only_pairs_of_different_people_count() -> None:
     assert strangers.alike[:2] == ("ann", "ben")
     assert strangers.alike[2] == pytest.approx(float(ann @ ben), abs=1e-4)
     assert among([]).pairs == among([("ann", ann)]).pairs == 0
+
+
+def test_only_pairs_with_one_that_was_seen_so_count() -> None:
+    ann, ben, cid = a_template(1), a_template(2), a_template(3)
+    strangers = among([("ann", ann), ("ann", ann), ("ben", ben), ("cid", cid)], seen=2)
+
+    assert strangers.pairs == 4  # and not that of ben and cid
+    assert among([("ann", ann), ("ben", ben)], seen=0).pairs == 0
 
 
 def test_every_pair_counts_once_over_many_blocks() -> None:
@@ -84,6 +97,20 @@ def test_what_was_measured_is_in_force_for_its_model_only(settings: Settings) ->
     assert calibration.in_force(settings, registry.card("arcface-mbf")) is None
 
 
+def test_faces_without_colour_have_a_mapping_of_their_own(settings: Settings) -> None:
+    colour = Calibration("sface-site", ((0.3, -3.0), (0.5, -5.0)))
+    grey = Calibration("sface-grey-site", ((0.4, -3.0), (0.6, -5.0)))
+    calibration.put_in_force(settings, SFACE, colour, "a test")
+    assert SFACE.calibration is not None
+    assert calibration.shown(settings, SFACE) == ("sface-site", None)
+
+    file = calibration.put_in_force(settings, SFACE, grey, "a test", grey=True)
+    assert file.name == "sface.grey.json"
+    assert calibration.shown(settings, SFACE) == ("sface-site", "sface-grey-site")
+    calibration.place(settings, SFACE).unlink()
+    assert calibration.shown(settings, SFACE) == (SFACE.calibration.version, "sface-grey-site")
+
+
 @pytest.mark.parametrize(
     ("key", "value", "says"),
     [
@@ -107,13 +134,16 @@ def test_a_calibration_that_cannot_be_used_is_refused(
     assert str(file) in str(refused.value)
 
 
-async def confirm_visits(dsn: str, vault: Path, people: int) -> None:
-    """A visit of each that an operator confirmed, and one that nobody did."""
+async def confirm_visits(dsn: str, vault: Path, people: int, grey: int = 0) -> None:
+    """A visit of each that an operator confirmed, *grey* without colour; one that nobody did."""
     camera = a_camera()
     async with open_database(dsn) as database:
         await PostgresCameras(database, Vault(vault)).add(camera)
         events = PostgresFaceEvents(database)
-        records = [a_record(camera.id, template=a_template(n)) for n in range(people + 1)]
+        records = [
+            a_record(camera.id, template=a_template(n), decision=a_decision(grey=n <= grey))
+            for n in range(people + 1)
+        ]
         await events.add(records)
         for number, record in enumerate(records[1:]):
             await events.assign(ORG, record.id, None, f"person {number}")
@@ -145,3 +175,80 @@ def test_one_source_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     for words in ([], ["--events", "--people", "x"]):
         with pytest.raises(click.UsageError, match="one of"):
             facewatch.main(["calibrate", *words], standalone_mode=False)
+
+
+def test_confirmed_events_without_colour_are_put_in_force_for_such(
+    dsn: str,
+    models: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    asyncio.run(confirm_visits(dsn, tmp_path, 60, grey=25))
+    monkeypatch.setenv("FACEWATCH_HOME", str(tmp_path))
+    monkeypatch.setenv("FACEWATCH_DATABASE_URL", dsn)
+
+    def said(*words: str) -> list[dict[str, Any]]:
+        capfd.readouterr()
+        facewatch.main([*words, "--json"], standalone_mode=False)
+        return [json.loads(line) for line in capfd.readouterr().out.splitlines()]
+
+    (measured,) = said("calibrate", "--events", "--grey", "--apply")
+    assert measured["pairs"] == 25 * 24 // 2 + 25 * 35
+    assert measured["version"].startswith("sface-grey-site-")
+    assert (measured["threshold_now"], measured["threshold"]) == (0.8, 0.7)
+    (again,) = said("calibrate", "--events", "--grey")
+    assert again["threshold_now"] == 0.7
+    assert [it["now"] for it in again["threshold_similarity"]] == [
+        it["then"] for it in measured["threshold_similarity"]
+    ]
+
+    shown = {it["name"]: it for it in said("models", "list")}
+    assert shown["sface"]["grey_calibration"] == measured["version"]
+    assert shown["yunet"]["calibration"] is None
+
+    async def decided() -> tuple[Decision, Decision]:
+        settings = load(None, {}, {"home": str(tmp_path), "models.directory": str(models)})
+        settings = settings.model_copy(update={"database_url": SecretStr(dsn)})
+        async with open_stores(settings) as stores, open_recognition(settings, stores) as opened:
+            return (
+                opened.decider.decide(ORG, a_template(1), 0.9, grey=True),
+                opened.decider.decide(ORG, a_template(1), 0.9),
+            )
+
+    grey, colour = asyncio.run(decided())
+    assert (grey.calibration, grey.threshold) == (measured["version"], 0.7)
+    assert colour.calibration != grey.calibration
+
+
+def test_photos_with_colour_are_no_infrared_unless_it_is_said(
+    tmp_path: Path,
+    models: Path,
+    photos: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
+) -> None:
+    monkeypatch.setenv("FACEWATCH_HOME", str(tmp_path))
+    monkeypatch.setenv("FACEWATCH_MODELS_DIRECTORY", str(models))
+    people = tmp_path / "people"
+    for photo in list(photos.glob("*.jpg"))[:3]:
+        (people / photo.stem).mkdir(parents=True)
+        shutil.copy(photo, people / photo.stem)
+
+    for words, found, pairs in (
+        ([], "0 faces without colour, 3 with it", 0),
+        (["--turn-grey"], "3 faces without colour, 3 with it", 9),
+    ):
+        with pytest.raises(UnusableLabels, match=f"there are {pairs} pairs"):
+            facewatch.main(
+                ["calibrate", "--people", str(people), "--grey", *words], standalone_mode=False
+            )
+        assert found in capfd.readouterr().err
+
+
+def test_turning_grey_is_for_photos(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FACEWATCH_HOME", str(tmp_path))
+
+    for words in (["--events", "--grey"], ["--people", "x"]):
+        with pytest.raises(click.UsageError, match="--turn-grey"):
+            facewatch.main(["calibrate", *words, "--turn-grey"], standalone_mode=False)

@@ -1,6 +1,7 @@
 """The mapping from cosine to confidence that this home has measured for itself, if it has.
 
-One file a model, `<home>/calibration/<model>.json`. Removing it puts the model's own in force.
+One file a model, `<home>/calibration/<model>.json`, and `<model>.grey.json` for faces without
+colour. Removing one puts the model's own in force; for faces without colour no model has one.
 """
 
 import json
@@ -38,18 +39,20 @@ class _Measured(BaseModel):
         return self
 
 
-def place(settings: Settings, card: ModelCard) -> Path:
+def place(settings: Settings, card: ModelCard, *, grey: bool = False) -> Path:
     """Where the mapping of this model lies, if there is one."""
-    return settings.home_path / "calibration" / f"{card.name}.json"
+    return settings.home_path / "calibration" / f"{card.name}{'.grey' if grey else ''}.json"
 
 
-def in_force(settings: Settings, card: ModelCard) -> Calibration | None:
+def in_force(settings: Settings, card: ModelCard, *, grey: bool = False) -> Calibration | None:
     """What was measured here for the model of *card*; None where nothing was.
+
+    *grey*: for faces without colour.
 
     Raises:
         InvalidSettings: the file is of another format, or for another file of the model.
     """
-    file = place(settings, card)
+    file = place(settings, card, grey=grey)
     remedy = f"calibrate again, or remove {file}"
     try:
         measured = _Measured.model_validate_json(file.read_bytes())
@@ -64,10 +67,29 @@ def in_force(settings: Settings, card: ModelCard) -> Calibration | None:
     return Calibration(measured.version, measured.points)
 
 
+def shown(settings: Settings, card: ModelCard) -> tuple[str, str | None]:
+    """Versions of what is in force for the embedder of *card*: with colour, and without.
+
+    Raises:
+        InvalidSettings: a file is of another format, or for another file of the model.
+    """
+    colour = in_force(settings, card) or card.calibration
+    grey = in_force(settings, card, grey=True)
+    assert colour is not None, "every embedder's card has one"
+    return colour.version, grey.version if grey else None
+
+
 def put_in_force(
-    settings: Settings, card: ModelCard, calibration: Calibration, made_from: str
+    settings: Settings,
+    card: ModelCard,
+    calibration: Calibration,
+    made_from: str,
+    *,
+    grey: bool = False,
 ) -> Path:
     """Keep *calibration* for the next start; decisions that were made keep theirs.
+
+    *grey*: for faces without colour.
 
     Raises:
         HomeUnusable: the home cannot be written.
@@ -79,7 +101,7 @@ def put_in_force(
         made_at=datetime.now(UTC),
         made_from=made_from,
     )
-    file = place(settings, card)
+    file = place(settings, card, grey=grey)
     try:
         file.parent.mkdir(parents=True, exist_ok=True)
         fresh = file.with_suffix(".new")

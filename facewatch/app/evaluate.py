@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from uuid import UUID
 
+from facewatch.app import calibration
 from facewatch.app.recognition import rule_of, standstill_of, visiting_of, warm_engine
 from facewatch.app.recording import VISITS_BOUND
 from facewatch.domain.calibration import Calibration
@@ -31,8 +32,9 @@ from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports.streams import Frame
 from facewatch.settings import Settings
 from facewatch.stream.files import FileSource
+from facewatch.vision import registry
 from facewatch.vision.engine import FaceEngine
-from facewatch.vision.pictures import decode
+from facewatch.vision.pictures import decode, decode_grey
 
 _CAMERA = CameraId(UUID(int=1))
 _ORG = OrgId(UUID(int=1))
@@ -66,10 +68,15 @@ async def _warm(settings: Settings) -> AsyncIterator[tuple[FaceEngine, ThreadPoo
 
 @dataclass(frozen=True, slots=True)
 class Album:
-    """The face of each photo, or why there is none; and what judges them."""
+    """The face of each photo, or why there is none; and what judges them.
+
+    Attributes:
+        grey_calibration: For faces without colour; None where nobody has measured it.
+    """
 
     faces: Mapping[Path, Face | str]
     calibration: Calibration
+    grey_calibration: Calibration | None
     model_digest: str
 
 
@@ -78,22 +85,24 @@ async def open_album(
     photos: Iterable[Path],
     whose: Whose,
     looked_at: Callable[[int, str], None],
+    *,
+    turn_grey: bool = False,
 ) -> Album:
     """Look at each of *photos* once; memory holds one picture and the templates.
 
-    *looked_at* is told how many are done, and which was the last.
+    *looked_at* is told how many are done, and which was the last. *turn_grey* takes their colour.
 
     Raises:
         ModelTrouble: a model's file is not there, is another one, or cannot be run.
     """
     loop = asyncio.get_running_loop()
     async with _warm(settings) as (engine, thread):
-        look = Photos(engine, decode, whose).face
+        look = Photos(engine, decode_grey if turn_grey else decode, whose).face
         faces: dict[Path, Face | str] = {}
         for photo in dict.fromkeys(photos):
             faces[photo] = await loop.run_in_executor(thread, look, photo)
             looked_at(len(faces), photo.name)
-        return Album(faces, engine.calibration, engine.model_digest)
+        return Album(faces, engine.calibration, _grey(settings, engine), engine.model_digest)
 
 
 @asynccontextmanager
@@ -133,9 +142,16 @@ async def open_bench(
             )
         gallery = ExactGallery(engine.dimensions)
         gallery.replace(_ORG, 1, matchmakers)
-        decider = Decider(gallery, engine.calibration, engine.model_digest, rule_of(settings))
+        decider = Decider(
+            *(gallery, engine.calibration, engine.model_digest, rule_of(settings)),
+            grey_calibration=_grey(settings, engine),
+        )
         names = {person: name for name, person in people.items()}
         yield Bench(settings, engine, thread, decider, names, tuple(refused))
+
+
+def _grey(settings: Settings, engine: FaceEngine) -> Calibration | None:
+    return calibration.in_force(settings, registry.card(engine.model), grey=True)
 
 
 def _matchmaker(engine: FaceEngine, photo: Path, person: PersonId) -> Matchmaker:

@@ -52,6 +52,7 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
 
     Raises:
         ModelTrouble: a model's file is not there, is another one, or cannot be run.
+        InvalidSettings: a calibration that was measured here cannot be used.
     """
     with (
         ThreadPoolExecutor(1, "engine") as thread,
@@ -74,6 +75,9 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
                 engine.model_digest,
                 rule_of(settings),
                 thresholds,
+                grey_calibration=calibration.in_force(
+                    settings, registry.card(engine.model), grey=True
+                ),
             ),
             encoder=encoder,
             thread=thread,

@@ -53,7 +53,10 @@ async def open_reconsiderer(
     assert measured is not None, "every embedder's card has one"
     told = await stores.orgs.in_force(org)
     thresholds = {it.org: it.match_threshold for it in told if it.match_threshold is not None}
-    decider = Decider(gallery, measured, card.sha256, rule_of(settings), thresholds)
+    decider = Decider(
+        *(gallery, measured, card.sha256, rule_of(settings), thresholds),
+        grey_calibration=calibration.in_force(settings, card, grey=True),
+    )
     refusals = await stores.people.refusals(org, card.name)
     if card.name == settings.models.embedder:
         revision, matchmakers = await stores.people.gallery(org, card.name)

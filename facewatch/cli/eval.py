@@ -165,6 +165,7 @@ async def verification(
 @click.option(
     "--strangers", type=click.Path(path_type=Path), help="Folder of people who are not enrolled."
 )
+@click.option("--turn-grey", is_flag=True, help="Probes and strangers lose their colour first.")
 @face_option
 @pictures_option
 @as_json
@@ -174,18 +175,28 @@ async def identification(
     gallery: Path,
     probes: Path,
     strangers: Path | None,
+    turn_grey: bool,
     face: str | None,
     pictures: Path | None,
     as_json: bool,
 ) -> None:
-    """Who is it? GALLERY is enrolled, PROBES are asked for: folders as for `person enrol`."""
+    """Who is it? GALLERY is enrolled, PROBES are asked for: folders as for `person enrol`.
+
+    --turn-grey stands in for a camera that sees by infrared light, of which it is only a likeness.
+    """
     enrolled, asked = photos_in(gallery), photos_in(probes)
     refuse_unknown(enrolled, asked)
     others = [photo for _, photo in photos_in(strangers)] if strangers else []
     drawn = _drawn(pictures)
-    photos = [*(photo for _, photo in (*enrolled, *asked)), *others]
-    album = await album_of(settings, photos, Whose(face) if face else Whose.LARGEST)
-    measured = identify(enrolled, asked, others, album.faces, album.calibration, rule_of(settings))
+    whose = Whose(face) if face else Whose.LARGEST
+    album = await album_of(settings, [photo for _, photo in enrolled], whose)
+    seen = await album_of(
+        settings, [*(photo for _, photo in asked), *others], whose, turn_grey=turn_grey
+    )
+    measured = identify(
+        *(enrolled, asked, others, {**seen.faces, **album.faces}),
+        *(album.calibration, rule_of(settings), album.grey_calibration),
+    )
     if drawn and measured.det:
         note(f"drew {drawn.det(measured)}")
     if as_json:

@@ -17,7 +17,9 @@ face_option = click.option(
 )
 
 
-async def album_of(settings: Settings, photos: Sequence[Path], whose: Whose) -> Album:
+async def album_of(
+    settings: Settings, photos: Sequence[Path], whose: Whose, *, turn_grey: bool = False
+) -> Album:
     """The face of each photo, with a bar on stderr."""
     with progress(len(set(photos))) as bar:
-        return await open_album(settings, photos, whose, bar.at)
+        return await open_album(settings, photos, whose, bar.at, turn_grey=turn_grey)

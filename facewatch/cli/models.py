@@ -7,6 +7,7 @@ from pathlib import Path
 
 import click
 
+from facewatch.app import calibration
 from facewatch.app.stores import open_stores
 from facewatch.app.switch import embed_all, put_in_force, reconsidered, switchable
 from facewatch.cli.options import Instant, as_json, command
@@ -16,10 +17,12 @@ from facewatch.errors import ModelTrouble
 from facewatch.people.embed_again import Kept
 from facewatch.settings import Settings
 from facewatch.vision import registry
-from facewatch.vision.cards import ModelCard
+from facewatch.vision.cards import Kind, ModelCard
 from facewatch.vision.fetch import Progress
 from facewatch.vision.fetch import fetch as fetch_file
 from facewatch.vision.fetch import verify as verify_file
+
+_CALIBRATIONS = ("calibration", "grey_calibration")
 
 
 @click.group()
@@ -42,6 +45,7 @@ async def list_(settings: Settings, as_json: bool) -> None:
             "licence": card.licence.name,
             "file": card.file,
             "sha256": card.sha256,
+            **_calibrations(settings, card),
         }
         for card in registry.CARDS.values()
     ]
@@ -49,8 +53,15 @@ async def list_(settings: Settings, as_json: bool) -> None:
         for row in rows:
             say(row)
     else:
-        columns = ["name", "kind", "in_use", "here", "licence", "file"]
+        columns = ["name", "kind", "in_use", "here", "licence", "file", *_CALIBRATIONS]
         table(columns, [[row[column] for column in columns] for row in rows])
+
+
+def _calibrations(settings: Settings, card: ModelCard) -> dict[str, str | None]:
+    """Versions of what turns an embedder's cosines into confidences, with colour and without."""
+    if card.kind is not Kind.EMBEDDER:
+        return dict.fromkeys(_CALIBRATIONS)
+    return dict(zip(_CALIBRATIONS, calibration.shown(settings, card), strict=True))
 
 
 def _state(card: ModelCard, directory: Path) -> str:

@@ -103,6 +103,15 @@ class NearMiss:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class Confirmed:
+    """A visit that an operator gave to somebody; *grey*: it was seen without colour."""
+
+    person: PersonId
+    template: Template
+    grey: bool
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class View:
     """How a face looks, whoever it is.
 

@@ -49,13 +49,16 @@ class Strangers:
         return place * 2 / _BINS - 1
 
 
-def among(labelled: Sequence[Labelled]) -> Strangers:
-    """Every pair of different people. Time grows with the square; memory does not."""
+def among(labelled: Sequence[Labelled], seen: int | None = None) -> Strangers:
+    """Every pair of different people. Time grows with the square; memory does not.
+
+    *seen*: only pairs in which one of the first so many takes part.
+    """
     if not labelled:
         return _counted([])
     names = np.unique([name for name, _ in labelled], return_inverse=True)
     templates = np.stack([template for _, template in labelled])
-    return _counted(_blocks(names[0], names[1], templates))
+    return _counted(_blocks(names[0], names[1], templates, len(labelled) if seen is None else seen))
 
 
 def between(pairs: Iterable[tuple[str, str, float]]) -> Strangers:
@@ -68,10 +71,10 @@ _Block: TypeAlias = tuple[tuple[str, str], NDArray[np.float64]]
 
 
 def _blocks(
-    names: NDArray[np.str_], who: NDArray[np.intp], templates: NDArray[np.float32]
+    names: NDArray[np.str_], who: NDArray[np.intp], templates: NDArray[np.float32], seen: int
 ) -> Iterable[_Block]:
-    for top in range(0, len(who), _BLOCK):
-        rows = slice(top, top + _BLOCK)
+    for top in range(0, seen, _BLOCK):
+        rows = slice(top, min(top + _BLOCK, seen))
         for left in range(top, len(who), _BLOCK):
             columns = slice(left, left + _BLOCK)
             different = who[rows, None] != who[None, columns]
@@ -100,7 +103,7 @@ def fit(strangers: Strangers, model: str, today: date) -> Calibration:
     """A point for each power of ten from 0.1 on, as far as ten pairs reach, and the last rate.
 
     Beyond it a straight line goes on. Tails fall more steeply than that, so that it errs on the
-    side of "unknown".
+    side of "unknown". *model*, and what of it was measured, begins the version.
 
     Raises:
         UnusableLabels: there are fewer than a thousand pairs.

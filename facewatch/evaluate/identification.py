@@ -163,10 +163,12 @@ def identify(
     faces: Mapping[Path, Face | str],
     calibration: Calibration,
     rule: Rule,
+    grey_calibration: Calibration | None = None,
 ) -> Identification:
     """Enrol *gallery*, then ask who *probes* and *strangers* are.
 
-    A probe without a face is overlooked, a stranger without one gets no name.
+    A probe without a face is overlooked, a stranger without one gets no name. The threshold told
+    is that for faces with colour.
 
     Raises:
         UnusableLabels: a probe bears the name of nobody in the gallery.
@@ -189,7 +191,7 @@ def identify(
         raise UnusableLabels(f"no photo of GALLERY can be enrolled: {why}", "use better photos")
     shelf = ExactGallery(matchmakers[0].template.shape[0])
     shelf.replace(_ORG, 1, matchmakers)
-    decider = Decider(shelf, calibration, "", rule)
+    decider = Decider(shelf, calibration, "", rule, grey_calibration=grey_calibration)
     names = {person: name for name, person in ids.items()}
     asked: list[tuple[str | None, Path]] = [*probes, *((None, it) for it in strangers)]
     attempts = tuple(_ask(decider, names, name, photo, faces[photo]) for name, photo in asked)
@@ -223,7 +225,7 @@ def _ask(
 ) -> Attempt:
     if isinstance(face, str):
         return Attempt(photo, name, None, NO_FACE, None)
-    decision = decider.decide(_ORG, face.template, face.quality.overall)
+    decision = decider.decide(_ORG, face.template, face.quality.overall, grey=face.grey)
     best = decision.candidates[0]
     named = names[decision.person] if decision.person else None
     return Attempt(photo, name, names[best.person], best.similarity, named)

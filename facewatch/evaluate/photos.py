@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-from facewatch.domain.faces import Detection, Quality, Template
+from facewatch.domain.faces import Detection, Quality, Template, is_grey
 from facewatch.errors import UnusablePhoto
 from facewatch.people.enrol import Gate
 from facewatch.ports.streams import Picture
@@ -37,11 +37,13 @@ class Face:
 
     Attributes:
         refused: Why it could not be enrolled; empty when it could.
+        grey: It is seen without colour.
     """
 
     template: Template
     quality: Quality
     refused: str
+    grey: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,4 +76,4 @@ class Photos:
             Gate().refuse_poor(photo.name, detection.box.width, quality)
         except UnusablePhoto as error:
             refused = error.what
-        return Face(self.engine.embed([crop])[0], quality, refused)
+        return Face(self.engine.embed([crop])[0], quality, refused, is_grey(crop))

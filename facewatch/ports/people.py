@@ -17,6 +17,7 @@ from facewatch.domain.ids import (
 )
 from facewatch.domain.people import (
     Called,
+    Confirmed,
     EnrolledFace,
     FaceNote,
     Matchmaker,
@@ -222,9 +223,7 @@ class People(Protocol):
         """What operators said is not somebody's, or no face: the newest, ten thousand of each."""
         ...
 
-    async def confirmed(
-        self, org: OrgId, model: str, limit: int
-    ) -> list[tuple[PersonId, NDArray[np.float32]]]:
+    async def confirmed(self, org: OrgId, model: str, limit: int) -> list[Confirmed]:
         """The newest visits that an operator gave to somebody, with a template of *model*."""
         ...
 

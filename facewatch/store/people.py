@@ -9,6 +9,7 @@ from facewatch.domain.geometry import Box
 from facewatch.domain.ids import EventId, FaceId, OrgId, PersonId, new_id, to_ruuid
 from facewatch.domain.people import (
     Called,
+    Confirmed,
     EnrolledFace,
     FaceNote,
     Matchmaker,
@@ -294,14 +295,15 @@ class PostgresPeople:
         rows = await self._database.fetch("refusals", org=org, model=model, limit=10_000)
         return [Refusal(row["person"], row["camera"], received(row["embedding"])) for row in rows]
 
-    async def confirmed(
-        self, org: OrgId, model: str, limit: int
-    ) -> list[tuple[PersonId, Template]]:
+    async def confirmed(self, org: OrgId, model: str, limit: int) -> list[Confirmed]:
         """The newest visits that an operator gave to somebody, with a template of *model*."""
         rows = await self._database.fetch(
             "face_events_confirmed", org=org, model=model, limit=limit
         )
-        return [(PersonId(row["person"]), received(row["embedding"])) for row in rows]
+        return [
+            Confirmed(PersonId(row["person"]), received(row["embedding"]), row["grey"])
+            for row in rows
+        ]
 
 
 async def lock(work: Work, org: OrgId, person: PersonId) -> PersonId:

@@ -1,6 +1,7 @@
 -- name: face_events_confirmed
 -- The newest visits that an operator gave to somebody, with the template of one model.
-SELECT coalesce(p.merged_into, p.id) AS person, vector_send(t.embedding) AS embedding
+SELECT coalesce(p.merged_into, p.id) AS person, vector_send(t.embedding) AS embedding,
+       coalesce((e.decision ->> 'grey')::boolean, false) AS grey
   FROM face_event e
   JOIN person p ON p.id = e.person AND p.erased_at IS NULL
   JOIN template t ON t.face = e.face
