@@ -13,6 +13,7 @@ _COMMANDS = (
     "demo",
     "serve",
     "replay",
+    "bench",
     "eval",
     "calibrate",
     "whatif",

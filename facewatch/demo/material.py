@@ -12,11 +12,11 @@ from pathlib import Path
 from facewatch.demo.cast import ENROLLED, FIGURES, PHOTOS
 from facewatch.demo.photos import Progress, fetch
 from facewatch.demo.rooms import ROOMS
-from facewatch.demo.scene import EDITION, CutOut, Room, frames
+from facewatch.demo.scene import EDITION, HEIGHT, WIDTH, CutOut, Room, frames
 from facewatch.domain.faces import Pixels
 from facewatch.errors import HomeUnusable
 from facewatch.stream.encode import encode_video
-from facewatch.vision.pictures import decode
+from facewatch.vision.pictures import ArrayPicture, decode
 
 _KEY_PICTURE_EVERY_S = 2
 _TERMS = "All are works of the US federal government, public domain there: see NOTICE"
@@ -37,10 +37,15 @@ class DemoMaterial:
     credits: str
 
 
-def prepare(home: Path, progress: Progress, rooms: Sequence[Room] = ROOMS) -> DemoMaterial:
+def prepare(
+    home: Path,
+    progress: Progress,
+    rooms: Sequence[Room] = ROOMS,
+    size: tuple[int, int] = (WIDTH, HEIGHT),
+) -> DemoMaterial:
     """Everything in ``home/demo``; what is there already is kept, so the second call is quick.
 
-    Blocks. *progress* is called from several threads, one at a time.
+    Blocks. *progress* is called from several threads, one at a time. *size* is the videos', px.
 
     Raises:
         DemoUnavailable: the photographs cannot be fetched.
@@ -50,7 +55,7 @@ def prepare(home: Path, progress: Progress, rooms: Sequence[Room] = ROOMS) -> De
     try:
         folder.mkdir(parents=True, exist_ok=True)
         fetch(PHOTOS, folder, progress)
-        cameras = _film(rooms, folder, progress)
+        cameras = _film(rooms, size, folder, progress)
     except OSError as error:
         raise HomeUnusable(
             f"cannot write the demo's pictures into {folder}: {error.strerror or error}",
@@ -63,8 +68,10 @@ def prepare(home: Path, progress: Progress, rooms: Sequence[Room] = ROOMS) -> De
     )
 
 
-def _film(rooms: Sequence[Room], folder: Path, progress: Progress) -> dict[str, Path]:
-    videos = {room.name: folder / f"{room.name}-{_edition(room)}.mp4" for room in rooms}
+def _film(
+    rooms: Sequence[Room], size: tuple[int, int], folder: Path, progress: Progress
+) -> dict[str, Path]:
+    videos = {room.name: folder / f"{room.name}-{_edition(room, size)}.mp4" for room in rooms}
     missing = [room for room in rooms if not videos[room.name].exists()]
     if missing:
         people = {
@@ -74,7 +81,7 @@ def _film(rooms: Sequence[Room], folder: Path, progress: Progress) -> dict[str, 
         shot = _counter(progress, sum(round(room.seconds * room.fps) for room in missing))
         with ThreadPoolExecutor(2, "demo-film") as pool:
             done = [
-                pool.submit(_shoot, room, people, videos[room.name], shot)
+                pool.submit(_shoot, room, people, size, videos[room.name], shot)
                 for room in sorted(missing, key=lambda room: room.codec, reverse=True)
             ]
             for each in done:
@@ -82,17 +89,25 @@ def _film(rooms: Sequence[Room], folder: Path, progress: Progress) -> dict[str, 
     return videos
 
 
-def _edition(room: Room) -> str:
+def _edition(room: Room, size: tuple[int, int]) -> str:
     """Names everything that a video depends on."""
-    return hashlib.sha256(repr((EDITION, FIGURES, room)).encode()).hexdigest()[:12]
+    sizes = () if size == (WIDTH, HEIGHT) else (size,)
+    return hashlib.sha256(repr((EDITION, FIGURES, room, *sizes)).encode()).hexdigest()[:12]
 
 
-def _shoot(room: Room, people: Mapping[str, CutOut], video: Path, shot: Callable[[], None]) -> None:
+def _shoot(
+    room: Room,
+    people: Mapping[str, CutOut],
+    size: tuple[int, int],
+    video: Path,
+    shot: Callable[[], None],
+) -> None:
+    pictures = (ArrayPicture(it).fit(*size) for it in frames(room, people))
     with tempfile.TemporaryDirectory(prefix=".film-", dir=video.parent) as scratch:
         unfinished = Path(scratch) / video.name
         encode_video(
             unfinished,
-            _each(frames(room, people), shot),
+            _each(pictures, shot),
             fps=room.fps,
             codec=room.codec,
             gop=_KEY_PICTURE_EVERY_S * room.fps,

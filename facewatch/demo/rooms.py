@@ -131,3 +131,26 @@ CORRIDOR = Room(
 )
 
 ROOMS = (LOBBY, GATE, CORRIDOR)
+
+PASSAGE = Room(
+    name="passage",
+    seed=4,
+    wall=(196, 204, 200),
+    door=(560, 800),
+    horizon_y=215,
+    seconds=14,
+    fps=15,
+    codec="h264",
+    walks=(
+        _walk(
+            "obama", Stand(0.3, -200, 110, turn=0.5), Stand(2.5, 420, 150), Stand(5.2, 1500, 180)
+        ),
+        _walk(
+            "collins", Stand(3.8, 1450, 90, turn=-0.4), Stand(6.5, 700, 130), Stand(9.2, -260, 140)
+        ),
+        _walk(
+            "hopper", Stand(7.8, -250, 120, turn=0.4), Stand(10.0, 600, 170), Stand(12.6, 1560, 185)
+        ),
+    ),
+)
+"""Where somebody is always passing, one or two at a time: what `facewatch bench` shows."""
