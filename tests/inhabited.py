@@ -42,6 +42,8 @@ KINDS = {
     **dict.fromkeys(("face_id", "thumbnail_face_id", "gumnut_list_faces.ids"), "shown_face"),
     **dict.fromkeys(("person_id", "person_ids", "source_person_ids"), "shown_person"),
     "gumnut_list_people.ids": "shown_person",
+    "gumnut_list_assets.ids": "asset",
+    "gumnut_list_assets.starting_after_id": "asset",
     "gumnut_list_faces.starting_after_id": "shown_face",
     "gumnut_list_people.starting_after_id": "shown_person",
     "asset_id": "asset",

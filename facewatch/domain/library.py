@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
+from enum import Enum, auto
 
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import AssetId, CameraId, FaceId, PersonId
@@ -150,8 +151,22 @@ class AssetFilter:
         people: All of them are in it.
         after, before: When it was captured, both exclusive; without an offset by the clock of the
             place.
+        is_clip: A clip, or a picture.
     """
 
     people: frozenset[PersonId] | None = None
     after: datetime | None = None
     before: datetime | None = None
+    is_clip: bool | None = None
+
+
+class Sorting(Enum):
+    """In which order persons are listed."""
+
+    NEWEST = auto()
+    OLDEST = auto()
+    NAME = auto()
+    """As people sort names; those without one come last, here and backwards."""
+    NAME_BACKWARDS = auto()
+    FEWEST_ASSETS = auto()
+    MOST_ASSETS = auto()

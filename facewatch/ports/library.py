@@ -20,6 +20,7 @@ from facewatch.domain.library import (
     LibraryFace,
     Portrait,
     PortraitFilter,
+    Sorting,
 )
 from facewatch.domain.people import (
     NearMiss,
@@ -247,6 +248,28 @@ class Assets(Protocol):
         """
         ...
 
+    async def page(
+        self,
+        org: OrgId,
+        wanted: AssetFilter,
+        limit: int,
+        after: AssetId | None = None,
+        *,
+        newest: bool = True,
+        ids: frozenset[AssetId] | None = None,
+    ) -> list[Asset]:
+        """Newest or oldest capture first, from just behind *after*, be it gone or not.
+
+        Fewer than *limit* only at the end.
+
+        Args:
+            ids: Only these; None lets all through.
+
+        Raises:
+            NotFound: *org* has nobody with one of the ids that are *wanted*.
+        """
+        ...
+
     async def find(self, org: OrgId, wanted: AssetFilter, limit: int, offset: int) -> list[Asset]:
         """The newest capture first, from behind the first *offset*.
 
@@ -288,12 +311,18 @@ class Portraits(Protocol):
         ...
 
     async def page(
-        self, org: OrgId, wanted: PortraitFilter, limit: int, after: PersonId | None, newest: bool
+        self,
+        org: OrgId,
+        wanted: PortraitFilter,
+        limit: int,
+        after: PersonId | None,
+        sorting: Sorting,
     ) -> list[Portrait]:
-        """Newest or oldest first, from just behind *after*, be they gone or not.
+        """From just behind *after*, be they gone or not; of those who are gone only age is known.
 
         Raises:
-            NotFound: *org* has not the asset that is *wanted*.
+            NotFound: *org* has not the asset that is *wanted*, or *after* is gone and the order
+                not that of age.
         """
         ...
 

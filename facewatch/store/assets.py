@@ -1,6 +1,6 @@
 """Whole pictures in Postgres."""
 
-from datetime import datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
 
@@ -8,9 +8,15 @@ from facewatch.domain.ids import AssetId, CameraId, OrgId, PersonId, to_prefixed
 from facewatch.domain.library import Asset, AssetFilter, LibraryFace, Portrait
 from facewatch.errors import NotFound
 from facewatch.store.database import Database, Row
-from facewatch.store.events import PostgresFaceEvents
+from facewatch.store.events import LAST, PostgresFaceEvents
 from facewatch.store.faces import PostgresFaces
 from facewatch.store.portraits import PostgresPortraits
+
+_FIRST = UUID(int=0)
+_EVER = (datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC))
+"""Before and after all that is: asyncpg spells these -infinity and infinity."""
+_ZONES = timedelta(hours=16)
+"""No clock on a wall is farther from UTC."""
 
 
 class PostgresAssets:
@@ -30,16 +36,60 @@ class PostgresAssets:
             return found
         raise NotFound(f"there is no asset {to_prefixed('asset', asset)}", "check the id")
 
+    async def page(
+        self,
+        org: OrgId,
+        wanted: AssetFilter,
+        limit: int,
+        after: AssetId | None = None,
+        *,
+        newest: bool = True,
+        ids: frozenset[AssetId] | None = None,
+    ) -> list[Asset]:
+        """As `ports.library.Assets.page` says."""
+        statement = "asset_page" if newest else "asset_page_oldest"
+        values = _conditions(wanted) | {"org": org}
+        values |= await self._span(org, wanted, after, newest=newest)
+        if ids is not None or wanted.people is not None:
+            people = None if wanted.people is None else await self._meant(org, wanted.people)
+            statement = "asset_page_of"
+            values |= {
+                "people": people,
+                "ids": None if ids is None else sorted(ids),
+                "newest": newest,
+            }
+        found: list[Asset] = []
+        while missing := limit - len(found):
+            rows = await self._database.fetch(statement, **values, limit=missing)
+            # One that is deleted between the two statements leaves a gap, which is filled.
+            found += await self._shown(org, [row["id"] for row in rows])
+            if len(rows) < missing:
+                break
+            values |= await self._span(org, wanted, rows[-1]["id"], newest=newest)
+        return found
+
     async def find(self, org: OrgId, wanted: AssetFilter, limit: int, offset: int) -> list[Asset]:
         """As `ports.library.Assets.find` says."""
         values: dict[str, Any] = {"org": org, "limit": limit, "offset": offset}
-        values |= _moment("after", wanted.after) | _moment("before", wanted.before)
+        values |= _conditions(wanted)
         if wanted.people is None:
             rows = await self._database.fetch("assets_found", **values)
         else:
             people = await self._meant(org, wanted.people)
             rows = await self._database.fetch("assets_found_of_people", **values, people=people)
         return await self._shown(org, [row["id"] for row in rows])
+
+    async def _span(
+        self, org: OrgId, wanted: AssetFilter, after: AssetId | None, *, newest: bool
+    ) -> dict[str, Any]:
+        """The places in the order of capture that a page lies between, both exclusive."""
+        least = (_coarse(wanted.after, -_ZONES) or _EVER[0], _FIRST)
+        most = (_coarse(wanted.before, _ZONES) or _EVER[1], LAST)
+        if after is not None:
+            row = await self._database.row("asset_captured", org=org, asset=after)
+            place = (row["captured_at"], after) if row else _dated(after, newest=newest)
+            least, most = (least, min(most, place)) if newest else (max(least, place), most)
+        return {"from_at": least[0], "from_id": least[1], "to_at": most[0], "to_id": most[1]}
 
     async def _meant(self, org: OrgId, people: frozenset[PersonId]) -> list[UUID]:
         rows = await self._database.fetch("people_standing", org=org, persons=list(people))
@@ -59,6 +109,34 @@ class PostgresAssets:
             _asset(row, [face for id in row["faces"] if (face := faces.get(id))], portraits)
             for row in rows
         ]
+
+
+def _conditions(wanted: AssetFilter) -> dict[str, Any]:
+    when = _moment("after", wanted.after) | _moment("before", wanted.before)
+    return {**when, "is_clip": wanted.is_clip}
+
+
+def _coarse(moment: datetime | None, by: timedelta) -> datetime | None:
+    """A moment of the world that is surely not on the wrong side of *moment*."""
+    if moment is None or (moment.tzinfo is not None and not _EVER[0] < moment < _EVER[1]):
+        return None
+    try:
+        return moment if moment.tzinfo else moment.replace(tzinfo=UTC) + by
+    except OverflowError:
+        return None
+
+
+def _dated(asset: UUID, *, newest: bool) -> tuple[datetime, UUID]:
+    """Where an asset stood that is gone: its id tells when it was captured, to the millisecond.
+
+    What was captured in the same one is shown perhaps again, and never left out.
+    """
+    milliseconds = timedelta(milliseconds=asset.int >> 80)
+    try:
+        at = datetime.fromtimestamp(0, UTC) + milliseconds
+        return (at + timedelta(milliseconds=1), _FIRST) if newest else (at, _FIRST)
+    except OverflowError:
+        return _EVER[1], LAST
 
 
 def _moment(name: str, moment: datetime | None) -> dict[str, datetime | None]:

@@ -1,9 +1,10 @@
 """Persons as a library of pictures shows them, in Postgres."""
 
 from collections.abc import Sequence
+from typing import Any
 
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id, to_prefixed
-from facewatch.domain.library import Cohesion, LibraryFace, Portrait, PortraitFilter
+from facewatch.domain.library import Cohesion, LibraryFace, Portrait, PortraitFilter, Sorting
 from facewatch.errors import NotFound
 from facewatch.ports.library import PortraitChanges
 from facewatch.store.centroids import PostgresCentroids
@@ -13,6 +14,14 @@ from facewatch.store.faces import PostgresFaces, erase_enrolled, known_asset
 from facewatch.store.people import lock, take_name, tell
 
 _BATCH = 2000
+_PAGES: dict[Sorting, tuple[str, dict[str, Any]]] = {
+    Sorting.NEWEST: ("portrait_page", {}),
+    Sorting.OLDEST: ("portrait_page_oldest", {}),
+    Sorting.NAME: ("portrait_page_by_name", {"descending": False}),
+    Sorting.NAME_BACKWARDS: ("portrait_page_by_name", {"descending": True}),
+    Sorting.FEWEST_ASSETS: ("portrait_page_by_assets", {"descending": False}),
+    Sorting.MOST_ASSETS: ("portrait_page_by_assets", {"descending": True}),
+}
 
 
 class PostgresPortraits:
@@ -35,12 +44,21 @@ class PostgresPortraits:
         raise NotFound(f"there is no person {to_prefixed('person', person)}", "check the id")
 
     async def page(
-        self, org: OrgId, wanted: PortraitFilter, limit: int, after: PersonId | None, newest: bool
+        self,
+        org: OrgId,
+        wanted: PortraitFilter,
+        limit: int,
+        after: PersonId | None,
+        sorting: Sorting,
     ) -> list[Portrait]:
         """As `ports.library.Portraits.page` says."""
         if wanted.asset is not None:
             await known_asset(self._database, org, wanted.asset)
+        if after is not None and sorting not in (Sorting.NEWEST, Sorting.OLDEST):
+            await self._refuse_gone(org, after)
+        statement, values = _PAGES[sorting]
         values = {
+            **values,
             "org": org,
             "named": wanted.named,
             "hidden": wanted.hidden,
@@ -49,11 +67,19 @@ class PostgresPortraits:
             "asset": wanted.asset,
             "limit": limit,
         }
-        if newest:
-            found = await self._database.fetch("portrait_page", **values, before=after or LAST)
+        if sorting is Sorting.NEWEST:
+            values["before"] = after or LAST
         else:
-            found = await self._database.fetch("portrait_page_oldest", **values, after=after)
-        return await self._portraits(org, found)
+            values["after"] = after
+        return await self._portraits(org, await self._database.fetch(statement, **values))
+
+    async def _refuse_gone(self, org: OrgId, after: PersonId) -> None:
+        meant = await self._database.row("register_meant", org=org, person=after)
+        if meant is None or meant["id"] != after:
+            raise NotFound(
+                f"there is no person {to_prefixed('person', after)} to go on behind",
+                "begin the list again",
+            )
 
     async def cohesions(
         self, org: OrgId, people: Sequence[PersonId], model: str

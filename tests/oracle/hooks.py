@@ -200,6 +200,7 @@ NEEDED |= {
     "gumnut_update_face": {"face_id": shown_face, "person_id": new_shown_person},
     "gumnut_delete_face": {"face_id": lambda: str(STOCK["shown_faces"].pop())},
     "gumnut_get_asset": {"asset_id": lambda: STOCK["asset"]},
+    "gumnut_list_assets": {"ids": lambda: STOCK["asset"]},
     "gumnut_search_assets": {"person_ids": new_shown_person},
     "gumnut_get_person": {"person_id": new_shown_person},
     "gumnut_create_person": {"name": new_name, "thumbnail_face_id": shown_face},

@@ -1,29 +1,78 @@
 """/api/assets: whole pictures, and who is in them."""
 
 import base64
-from typing import Literal
+from typing import Annotated, Literal
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime
+from pydantic import AwareDatetime, Field
 
 from facewatch.api.deps import Deps
 from facewatch.api.gumnut.faces import FaceResponse
 from facewatch.api.gumnut.links import Links, links_for
 from facewatch.api.gumnut.people import PersonResponse
 from facewatch.api.gumnut.resource import Call, resource
-from facewatch.api.gumnut.wire import AssetRef, AssetVariants, InLibrary, Shape
+from facewatch.api.gumnut.wire import (
+    MOST_IDS,
+    AlbumRef,
+    AssetRef,
+    AssetVariants,
+    InLibrary,
+    Moment,
+    PageIn,
+    PersonRef,
+    Shape,
+    cut_off,
+)
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import to_ruuid
-from facewatch.domain.library import Asset
+from facewatch.domain.library import Asset, AssetFilter
+from facewatch.errors import NotFound
 
 _ENROLLED = "enrolment"
 """Where a photo comes from that somebody brought."""
+
+
+Include = list[Literal["metadata", "faces", "people", "file_data", "variants"]]
+"""All of these are always there: older clients do not ask."""
 
 
 class AssetIn(InLibrary):
     """Which picture."""
 
     asset_id: AssetRef
+
+
+class AssetShownIn(AssetIn):
+    """Which picture; *include* changes nothing: all of it is shown."""
+
+    include: Include = Field(default_factory=list)
+
+
+class AssetsIn(PageIn):
+    """Which pictures: those that all of this lets through.
+
+    Attributes:
+        album_id: There are no albums.
+        person_id: They are in it.
+        person_ids: All of them are in it.
+        local_datetime_after, local_datetime_before: Exclusive; without an offset by the clock of
+            the place.
+        order: By when it was captured.
+        state: There is no bin: nothing is *trashed*.
+        include: Changes nothing: all of it is shown.
+    """
+
+    ids: Annotated[list[AssetRef], Field(max_length=MOST_IDS)] | None = None
+    album_id: AlbumRef | None = None
+    person_id: PersonRef | None = None
+    person_ids: Annotated[list[PersonRef], Field(max_length=MOST_IDS)] | None = None
+    local_datetime_after: Moment | None = None
+    local_datetime_before: Moment | None = None
+    media_type: Literal["image", "video"] | None = None
+    order: Literal["asc", "desc"] = "desc"
+    state: Literal["live", "trashed", "all"] = "live"
+    include: Include = Field(default_factory=list)
+    starting_after_id: AssetRef | None = None
 
 
 class ExifResponse(Shape):
@@ -112,10 +161,43 @@ class AssetResponse(Shape):
         )
 
 
-async def get_asset(deps: Deps, call: Call, asked: AssetIn) -> AssetResponse:
+class AssetList(Shape):
+    """A part of a list; *has_more* says whether it goes on behind the last of it."""
+
+    data: list[AssetResponse]
+    has_more: bool
+
+
+async def list_assets(deps: Deps, call: Call, asked: AssetsIn) -> AssetList:
+    """Pictures, the newest capture first, unless asked otherwise."""
+    if asked.album_id is not None:
+        raise NotFound("there is no such album: this library has none", "leave album_id out")
+    if asked.state == "trashed":
+        return AssetList(data=[], has_more=False)
+    people = {*(asked.person_ids or ()), *([asked.person_id] if asked.person_id else ())}
+    wanted = AssetFilter(
+        people=frozenset(people) or None,
+        after=asked.local_datetime_after,
+        before=asked.local_datetime_before,
+        is_clip=asked.media_type and asked.media_type == "video",
+    )
+    found = await deps.assets.page(
+        *(call.key.org, wanted, asked.limit + 1, asked.starting_after_id),
+        newest=asked.order == "desc",
+        ids=None if asked.ids is None else frozenset(asked.ids),
+    )
+    assets, more = cut_off(found, asked.limit)
+    links = await links_for(deps, call)
+    return AssetList(data=[AssetResponse.of(it, links) for it in assets], has_more=more)
+
+
+async def get_asset(deps: Deps, call: Call, asked: AssetShownIn) -> AssetResponse:
     """One picture, with its faces and the people in it."""
     asset = await deps.assets.get(call.key.org, asked.asset_id)
     return AssetResponse.of(asset, await links_for(deps, call))
 
 
-ROUTES = [resource("GET", "/api/assets/{asset_id}", get_asset, action=Action.FACE_IMAGE_VIEWED)]
+ROUTES = [
+    resource("GET", "/api/assets", list_assets, action=Action.FACES_VIEWED),
+    resource("GET", "/api/assets/{asset_id}", get_asset, action=Action.FACE_IMAGE_VIEWED),
+]

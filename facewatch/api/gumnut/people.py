@@ -2,14 +2,14 @@
 
 from collections.abc import Sequence
 from datetime import date
-from typing import Annotated, Literal
+from typing import Annotated, Literal, TypeAlias
 
 from pydantic import AfterValidator, AwareDatetime, Field
 
 from facewatch.api.deps import Deps
 from facewatch.api.family import Role
 from facewatch.api.gumnut.links import Links, links_for
-from facewatch.api.gumnut.resource import Call, resource
+from facewatch.api.gumnut.resource import Call, Unprocessable, resource, wrong
 from facewatch.api.gumnut.wire import (
     MOST_IDS,
     AlbumRef,
@@ -25,13 +25,29 @@ from facewatch.api.gumnut.wire import (
 )
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import PersonId
-from facewatch.domain.library import Cohesion, Portrait, PortraitFilter
+from facewatch.domain.library import Cohesion, Portrait, PortraitFilter, Sorting
 from facewatch.errors import AlreadyExists, NotFound, UnusableValue
 from facewatch.people.forget import drop_pixels
 from facewatch.people.words import as_kept
 from facewatch.ports.library import PortraitChanges
 
 Include = list[Literal["cluster_metrics"]]
+Sort: TypeAlias = Literal[
+    "created_at_desc",
+    "created_at_asc",
+    "name_asc",
+    "name_desc",
+    "asset_count_desc",
+    "asset_count_asc",
+]
+_SORTINGS: dict[Sort, Sorting] = {
+    "created_at_desc": Sorting.NEWEST,
+    "created_at_asc": Sorting.OLDEST,
+    "name_asc": Sorting.NAME,
+    "name_desc": Sorting.NAME_BACKWARDS,
+    "asset_count_desc": Sorting.MOST_ASSETS,
+    "asset_count_asc": Sorting.FEWEST_ASSETS,
+}
 
 _MOST_MERGED = 100
 
@@ -74,6 +90,7 @@ class PeopleIn(PageIn):
         name: In the name, whatever its case.
         name_filter: Those with a name, those without, or both; else *named*.
         include_hidden: Else whoever is hidden is not shown.
+        sort: By name those without one come last; not together with *name_filter* unnamed.
     """
 
     ids: Annotated[list[PersonRef], Field(max_length=MOST_IDS)] | None = None
@@ -82,7 +99,7 @@ class PeopleIn(PageIn):
     name: Annotated[str, AfterValidator(_findable)] | None = None
     name_filter: Literal["named", "unnamed", "all"] | None = None
     include_hidden: bool | None = None
-    sort: Literal["created_at_desc", "created_at_asc"] = "created_at_desc"
+    sort: Sort = "created_at_desc"
     include: Include = Field(default_factory=list)
     starting_after_id: PersonRef | None = None
 
@@ -181,9 +198,12 @@ async def list_people(deps: Deps, call: Call, asked: PeopleIn) -> PersonList:
     """Persons, newest first; those who have a name, unless asked otherwise."""
     if asked.album_id is not None:
         raise NotFound("there is no such album: this library has none", "leave album_id out")
-    newest = asked.sort == "created_at_desc"
+    if asked.sort.startswith("name") and asked.name_filter == "unnamed":
+        said = "those without a name are not sorted by it; leave one of the two out"
+        raise Unprocessable([wrong(["query", "sort"], "value_error", said)])
     found = await deps.portraits.page(
-        call.key.org, _wanted(asked), asked.limit + 1, asked.starting_after_id, newest
+        *(call.key.org, _wanted(asked), asked.limit + 1),
+        *(asked.starting_after_id, _SORTINGS[asked.sort]),
     )
     portraits, more = cut_off(found, asked.limit)
     return PersonList(data=await _shown(deps, call, portraits, asked.include), has_more=more)

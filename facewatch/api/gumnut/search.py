@@ -1,16 +1,14 @@
 """/api/search: pictures by who is in them and when they were captured."""
 
-import re
-from datetime import UTC, datetime
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, WithJsonSchema
+from pydantic import Field
 
 from facewatch.api.deps import Deps
 from facewatch.api.gumnut.assets import AssetResponse
 from facewatch.api.gumnut.links import links_for
 from facewatch.api.gumnut.resource import Call, NoCriterion, Unprocessable, resource, wrong
-from facewatch.api.gumnut.wire import MOST_IDS, PageIn, PersonRef, Shape, cut_off
+from facewatch.api.gumnut.wire import MOST_IDS, Moment, PageIn, PersonRef, Shape, cut_off
 from facewatch.domain.audit import Action
 from facewatch.domain.library import AssetFilter
 
@@ -20,28 +18,6 @@ _NO_MODEL = (
 )
 _FARTHEST = 1 << 31
 """Behind so many pictures there are none."""
-_UNESCAPED = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
-"""A plus sign that nobody escaped stands there as a space."""
-
-
-def _moment(value: object) -> object:
-    """ISO 8601: digits alone could be any unit of time."""
-    if isinstance(value, datetime):
-        return value
-    if not isinstance(value, str) or value.replace(".", "").lstrip("+-").isdigit():
-        raise ValueError("must be a date and time as ISO 8601 writes it")
-    moment = datetime.fromisoformat(_UNESCAPED.sub(r"\1+\2", value.strip().upper()))
-    try:
-        return moment.astimezone(UTC) if moment.tzinfo else moment
-    except OverflowError:
-        raise ValueError("must be a moment of this calendar") from None
-
-
-Moment = Annotated[
-    datetime,
-    BeforeValidator(_moment),
-    WithJsonSchema({"type": "string", "format": "date-time"}),
-]
 
 
 class SearchIn(PageIn):

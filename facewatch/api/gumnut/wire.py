@@ -1,6 +1,8 @@
 """How the Gumnut contract spells things: snake_case, prefixed ids, ISO 8601."""
 
+import re
 from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from typing import Annotated, Any, Literal, TypeAlias, get_args
 from uuid import UUID
 
@@ -77,6 +79,30 @@ class PageIn(InLibrary):
 
 
 MOST_IDS = 200
+
+_UNESCAPED = re.compile(r"(:\d\d(?:\.\d+)?) (\d\d:?\d\d)$")
+"""A plus sign that nobody escaped stands there as a space."""
+
+
+def _moment(value: object) -> object:
+    """ISO 8601: digits alone could be any unit of time."""
+    if isinstance(value, datetime):
+        return value
+    if not isinstance(value, str) or value.replace(".", "").lstrip("+-").isdigit():
+        raise ValueError("must be a date and time as ISO 8601 writes it")
+    moment = datetime.fromisoformat(_UNESCAPED.sub(r"\1+\2", value.strip().upper()))
+    try:
+        return moment.astimezone(UTC) if moment.tzinfo else moment
+    except OverflowError:
+        raise ValueError("must be a moment of this calendar") from None
+
+
+Moment = Annotated[
+    datetime,
+    BeforeValidator(_moment),
+    WithJsonSchema({"type": "string", "format": "date-time"}),
+]
+"""Without an offset it is what a clock on a wall showed; with one it is UTC from here on."""
 
 
 class AssetVariant(Shape):

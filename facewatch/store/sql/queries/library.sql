@@ -196,6 +196,54 @@ SELECT p.id FROM person p
  ORDER BY p.id
  LIMIT :limit;
 
+-- name: portrait_page_by_name
+-- As portrait_page, by name as people sort it; those without one come last. Whoever the page begins
+-- behind keeps their place, though the filter lets them through no more.
+WITH shown AS (
+    SELECT p.id, row_number() OVER (
+               ORDER BY p.name IS NULL,
+                        CASE WHEN NOT :descending::boolean THEN plain_name(p.name) END,
+                        CASE WHEN :descending THEN plain_name(p.name) END DESC,
+                        p.id) AS place
+      FROM person p
+     WHERE p.org = :org AND p.merged_into IS NULL AND p.erased_at IS NULL
+       AND (p.id = :after::uuid
+            OR (:named::boolean IS NULL OR (p.name IS NOT NULL) = :named)
+           AND (:hidden::boolean IS NULL OR p.hidden = :hidden)
+           AND (:part::text IS NULL OR strpos(lower(p.name), lower(:part)) > 0)
+           AND (:ids::uuid[] IS NULL OR p.id IN (
+                SELECT coalesce(q.merged_into, q.id) FROM person q WHERE q.id = ANY(:ids)))
+           AND (:asset::uuid IS NULL OR p.id IN (
+                SELECT f.person FROM face f WHERE f.asset = :asset))))
+SELECT s.id FROM shown s
+ WHERE s.place > coalesce((SELECT a.place FROM shown a WHERE a.id = :after), 0)
+ ORDER BY s.place
+ LIMIT :limit;
+
+-- name: portrait_page_by_assets
+-- As portrait_page_by_name, by the number of pictures that the portraits show.
+WITH shown AS (
+    SELECT p.id, row_number() OVER (
+               ORDER BY CASE WHEN :descending::boolean THEN -c.assets ELSE c.assets END, p.id)
+           AS place
+      FROM person p
+     CROSS JOIN LATERAL (
+           SELECT count(DISTINCT shown_in.asset) AS assets
+             FROM (SELECT f.asset FROM face f WHERE f.person = p.id LIMIT 10000) AS shown_in) AS c
+     WHERE p.org = :org AND p.merged_into IS NULL AND p.erased_at IS NULL
+       AND (p.id = :after::uuid
+            OR (:named::boolean IS NULL OR (p.name IS NOT NULL) = :named)
+           AND (:hidden::boolean IS NULL OR p.hidden = :hidden)
+           AND (:part::text IS NULL OR strpos(lower(p.name), lower(:part)) > 0)
+           AND (:ids::uuid[] IS NULL OR p.id IN (
+                SELECT coalesce(q.merged_into, q.id) FROM person q WHERE q.id = ANY(:ids)))
+           AND (:asset::uuid IS NULL OR p.id IN (
+                SELECT f.person FROM face f WHERE f.asset = :asset))))
+SELECT s.id FROM shown s
+ WHERE s.place > coalesce((SELECT a.place FROM shown a WHERE a.id = :after), 0)
+ ORDER BY s.place
+ LIMIT :limit;
+
 -- name: portrait_add
 INSERT INTO person (id, org, name, birth_date, hidden, favourite, thumbnail_face)
 VALUES (:id, :org, :name, :birth_date, :hidden, :favourite, :thumbnail_face);
@@ -246,6 +294,7 @@ SELECT a.id FROM asset a
    AND (:before::timestamptz IS NULL OR a.captured_at < :before)
    AND (:after_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone > :after_wall)
    AND (:before_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone < :before_wall)
+   AND (:is_clip::boolean IS NULL OR (a.kind = 'clip') = :is_clip)
  ORDER BY a.captured_at DESC, a.id DESC
  LIMIT :limit OFFSET :offset;
 
@@ -262,8 +311,59 @@ SELECT a.id
    AND (:before::timestamptz IS NULL OR a.captured_at < :before)
    AND (:after_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone > :after_wall)
    AND (:before_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone < :before_wall)
+   AND (:is_clip::boolean IS NULL OR (a.kind = 'clip') = :is_clip)
  ORDER BY a.captured_at DESC, a.id DESC
  LIMIT :limit OFFSET :offset;
+
+-- name: asset_captured
+SELECT captured_at FROM asset WHERE id = :asset AND org = :org;
+
+-- name: asset_page
+-- Newest capture first, between two places in that order. A range of (org, captured_at, id), not
+-- "org =": only the index that should lead has the order.
+SELECT a.id FROM asset a
+ WHERE (a.org, a.captured_at, a.id) > (:org, :from_at::timestamptz, :from_id::uuid)
+   AND (a.org, a.captured_at, a.id) < (:org, :to_at::timestamptz, :to_id::uuid)
+   AND (:after::timestamptz IS NULL OR a.captured_at > :after)
+   AND (:before::timestamptz IS NULL OR a.captured_at < :before)
+   AND (:after_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone > :after_wall)
+   AND (:before_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone < :before_wall)
+   AND (:is_clip::boolean IS NULL OR (a.kind = 'clip') = :is_clip)
+ ORDER BY a.org DESC, a.captured_at DESC, a.id DESC
+ LIMIT :limit;
+
+-- name: asset_page_oldest
+SELECT a.id FROM asset a
+ WHERE (a.org, a.captured_at, a.id) > (:org, :from_at::timestamptz, :from_id::uuid)
+   AND (a.org, a.captured_at, a.id) < (:org, :to_at::timestamptz, :to_id::uuid)
+   AND (:after::timestamptz IS NULL OR a.captured_at > :after)
+   AND (:before::timestamptz IS NULL OR a.captured_at < :before)
+   AND (:after_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone > :after_wall)
+   AND (:before_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone < :before_wall)
+   AND (:is_clip::boolean IS NULL OR (a.kind = 'clip') = :is_clip)
+ ORDER BY a.org, a.captured_at, a.id
+ LIMIT :limit;
+
+-- name: asset_page_of
+-- Of these ids, of pictures in which all of these people are, or of both.
+SELECT a.id FROM asset a
+ WHERE a.org = :org
+   AND (a.captured_at, a.id) > (:from_at::timestamptz, :from_id::uuid)
+   AND (a.captured_at, a.id) < (:to_at::timestamptz, :to_id::uuid)
+   AND (:ids::uuid[] IS NULL OR a.id = ANY(:ids))
+   AND (:people::uuid[] IS NULL OR a.id IN (
+        SELECT f.asset FROM face f
+         WHERE f.person = ANY(:people)
+         GROUP BY f.asset
+        HAVING count(DISTINCT f.person) = cardinality(:people)))
+   AND (:after::timestamptz IS NULL OR a.captured_at > :after)
+   AND (:before::timestamptz IS NULL OR a.captured_at < :before)
+   AND (:after_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone > :after_wall)
+   AND (:before_wall::timestamp IS NULL OR a.captured_at AT TIME ZONE a.time_zone < :before_wall)
+   AND (:is_clip::boolean IS NULL OR (a.kind = 'clip') = :is_clip)
+ ORDER BY CASE WHEN :newest::boolean THEN a.captured_at END DESC,
+          CASE WHEN :newest THEN a.id END DESC, a.captured_at, a.id
+ LIMIT :limit;
 
 -- name: assets_shown
 -- In the order asked for; those that are gone are left out.
