@@ -63,10 +63,13 @@ async def test_a_walk_meets_every_asset_once_while_events_come(house: House, ord
     recorder = asyncio.create_task(recording())
     found: list[str] = []
     params: dict[str, Any] = {"limit": 3, "order": order}
-    while len(found) < 21:
-        page = await done(house, "GET", "assets", params=params)
-        found += [it["id"] for it in page["data"]]
-        params["starting_after_id"] = found[-1]
+    async with asyncio.timeout(20):
+        while len(found) < 21:
+            page = await done(house, "GET", "assets", params=params)
+            found += [it["id"] for it in page["data"]]
+            params["starting_after_id"] = found[-1]
+            if not page["has_more"]:
+                break
     going = False
     await recorder
     found += await walked(house, **params)
