@@ -51,6 +51,7 @@ from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.past import PostgresPast
 from facewatch.store.people import PostgresPeople
 from facewatch.store.portraits import PostgresPortraits
+from facewatch.store.regions import PostgresRegions
 from facewatch.store.register import PostgresRegister
 from facewatch.store.secrets import Vault
 from facewatch.store.similar import PostgresSimilarEvents
@@ -187,6 +188,7 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         register=(register := PostgresRegister(database)),
         cameras=PostgresCameras(database, Vault(place)),
         statuses=PostgresCameraStatuses(database),
+        regions=PostgresRegions(database),
         locations=PostgresLocations(database),
         look=looking(Settings()),
         settings=Settings().shown(),

@@ -15,11 +15,13 @@ from yarl import URL
 from facewatch.api.deps import Deps
 from facewatch.api.rhombus.embedding import Embedding
 from facewatch.domain.audit import AuditFilter
-from facewatch.domain.cameras import Location
+from facewatch.domain.cameras import Location, SuppressedRegion
+from facewatch.domain.geometry import Box
 from facewatch.domain.ids import (
     EventId,
     LocationId,
     OrgId,
+    RegionId,
     new_id,
     to_prefixed,
     to_ruuid,
@@ -50,6 +52,7 @@ KINDS = {
     "album_id": "album",
     "library_id": "library",
     "camera": "camera",
+    "region": "region",
     "key": "key",
     "s3ObjectKey": "picture",
     "lastEvaluatedKey": "page",
@@ -124,6 +127,8 @@ async def an_org(deps: Deps, name: str) -> Inhabited:
     await deps.locations.add(part)
     camera = a_camera(org=org.id, location=location, name=f"{name} door", url=NOBODY)
     await deps.cameras.add(camera)
+    region = SuppressedRegion(RegionId(new_id()), Box(0, 0, 9, 9), NOON)
+    await deps.regions.keep(camera.id, [region])
     ann = await deps.people.create(org.id, f"{name} Ann")
     bob = await deps.people.create(org.id, f"{name} Bob")
     await deps.people.add_label(org.id, ann.id, f"{name} label")
@@ -151,6 +156,7 @@ async def an_org(deps: Deps, name: str) -> Inhabited:
             "sub_location": to_ruuid(part.id),
             "camera": to_ruuid(camera.id),
             "device": to_ruuid(camera.id) + ".v0",
+            "region": to_ruuid(region.id),
             "person": to_ruuid(ann.id),
             "other": to_ruuid(bob.id),
             "face": to_prefixed("face", enrolled.face),

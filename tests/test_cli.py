@@ -95,12 +95,14 @@ def test_a_camera_is_given_a_threshold_of_its_own(shell: Shell) -> None:
     wrong = shell.run("camera", "set", "gate", "--threshold", "7")
     shell.run("camera", "set", "gate", "--threshold", "org")
     (again,) = shell.lines("camera", "list")
+    (watched,) = shell.lines("camera", "watch-again", "gate")
     shell.run("camera", "remove", "gate")
 
     assert set_.returncode == 0
     assert (listed["match_threshold"], again["match_threshold"]) == (0.9, None)
     assert wrong.returncode == 2
     assert "from 0 to 1" in wrong.stderr
+    assert watched == {"name": "gate", "regions": 0}
 
 
 @pytest.mark.parametrize(
@@ -109,6 +111,7 @@ def test_a_camera_is_given_a_threshold_of_its_own(shell: Shell) -> None:
         (("camera", "probe", "rtsp://a:s3cret@127.0.0.1:9/x"), {}, "127.0.0.1:9"),
         (("camera", "add", "x", "gopher://127.0.0.1/x"), {}, "gopher"),
         (("camera", "remove", "nobody"), {}, "nobody"),
+        (("camera", "watch-again", "nobody"), {}, "nobody"),
         (("replay", "/nowhere.mp4", "--camera", "x"), {}, "/nowhere.mp4"),
         (("person", "enrol", "/nowhere"), {}, "/nowhere"),
         (("person", "forget", "Nobody"), {}, "Nobody"),

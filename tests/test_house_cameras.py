@@ -2,9 +2,11 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from dataclasses import replace
 from pathlib import Path
 
 import asyncpg
+import numpy as np
 import pytest
 from factories import LOCATION, NOON, ORG, a_record, some_deps
 from house import Caller, an_admin
@@ -13,10 +15,11 @@ from rtsp_server import answering
 from facewatch.app.looking import looking
 from facewatch.domain.cameras import CameraState, CameraStatus, SuppressedRegion
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import CameraId, from_ruuid, new_id, to_ruuid
+from facewatch.domain.ids import CameraId, RegionId, from_ruuid, new_id, to_ruuid
 from facewatch.settings import Settings
 from facewatch.store.cameras import CAMERAS
 from facewatch.store.database import Database
+from facewatch.store.regions import REGIONS
 
 URL = "rtsp://admin:s3cr%40t@10.0.0.7/main"
 NOBODY = to_ruuid(new_id())
@@ -157,8 +160,7 @@ async def test_how_a_camera_is(admin: Caller) -> None:
     made = await admin.made("/cameras", name="door", url=URL)
     id_ = CameraId(from_ruuid(made["id"]))
     words = "rtsp://u:s3cret@h/ hung up"
-    poster = SuppressedRegion(Box(10.2, 20.0, 60.0, 90.7), NOON)
-    status = CameraStatus(id_, CameraState.GONE, words, 12.46, NOON, NOON, (poster,))
+    status = CameraStatus(id_, CameraState.GONE, words, 12.46, NOON, NOON)
     await admin.deps.statuses.report([status])
 
     (shown,) = (await admin.get("/cameras"))["items"]
@@ -166,10 +168,65 @@ async def test_how_a_camera_is(admin: Caller) -> None:
         *("gone", "rtsp://***@h/ hung up"),
         12.5,
     )
-    region = {"left": 10, "top": 20, "right": 60, "bottom": 91, "since": "2026-11-21T12:00:00Z"}
-    assert shown["suppressed"] == [region]
     assert shown["last_frame_at"] == shown["since"] == "2026-11-21T12:00:00Z"
     assert await admin.get(f"/cameras/{made['id']}") == shown
+
+
+def a_region(left: float = 10.2) -> SuppressedRegion:
+    box = Box(left, 20.0, left + 49.8, 90.7)
+    return SuppressedRegion(RegionId(new_id()), box, NOON, (np.ones(196, np.float32),))
+
+
+async def test_what_stands_still_is_shown_and_watched_again(
+    admin: Caller, database: Database
+) -> None:
+    made = await admin.made("/cameras", name="door", url="rtsp://10.0.0.7/x")
+    id_ = CameraId(from_ruuid(made["id"]))
+    await admin.deps.statuses.report([CameraStatus(id_, CameraState.LIVE, "", 5.0, NOON, NOON)])
+    poster, chair = a_region(), a_region(200.0)
+    await admin.deps.regions.keep(id_, [poster, chair])
+
+    path = f"/cameras/{made['id']}"
+    shown = (await admin.get(path))["suppressed"]
+    assert shown[0] == {
+        **{"left": 10, "top": 20, "right": 60, "bottom": 91},
+        **{"id": to_ruuid(poster.id), "since": "2026-11-21T12:00:00Z"},
+    }
+    region = f"{path}/suppressed/{to_ruuid(poster.id)}"
+    async with asyncio.timeout(10):
+        rung = database.listen(REGIONS)
+        assert await anext(rung) == ""
+        await (await admin.another("operator")).removed(region)
+        assert await anext(rung) == str(id_)
+    assert await admin.deps.regions.all() == {id_: (chair,)}
+    assert [it["id"] for it in (await admin.get(path))["suppressed"]] == [to_ruuid(chair.id)]
+
+    assert "suppresses no region" in await admin.refused(404, "DELETE", region)
+    await (await admin.another("viewer")).refused(403, "DELETE", region)
+    other_org, _, _ = await admin.deps.orgs.create("other")
+    stranger = await admin.another("operator", other_org.id)
+    other = f"{path}/suppressed/{to_ruuid(chair.id)}"
+    await stranger.refused(404, "DELETE", other)
+    assert await admin.deps.regions.all() == {id_: (chair,)}
+
+    await admin.removed(path)
+    await admin.deps.regions.keep(id_, [chair])  # a worker that has not heard of it yet
+    assert await admin.deps.regions.all() == {}
+
+
+async def test_regions_are_kept_with_what_they_show(admin: Caller) -> None:
+    made = await admin.made("/cameras", name="door", url="rtsp://10.0.0.7/x")
+    id_ = CameraId(from_ruuid(made["id"]))
+    poster = a_region()
+    await admin.deps.regions.keep(id_, [poster])
+    await admin.deps.regions.keep(id_, [poster, replace(poster, id=RegionId(new_id()))])
+
+    kept = (await admin.deps.regions.all())[id_]
+    assert len(kept) == 2
+    assert kept[0] == poster
+    assert [it.tolist() for it in kept[0].pictures] == [it.tolist() for it in poster.pictures]
+    await admin.deps.regions.keep(id_, [])
+    assert await admin.deps.regions.all() == {}
 
 
 async def test_each_change_tells_the_running_service(admin: Caller, database: Database) -> None:

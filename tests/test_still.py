@@ -1,21 +1,31 @@
 """What stands still and fires as a face is no stream of events; who stands before it is seen."""
 
+import asyncio
 import threading
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import cv2
 import numpy as np
 import pytest
+from factories import a_camera
+from prometheus_client import Counter
 
+from facewatch.app.recognition import Recognition, open_recognition
+from facewatch.app.serve import run_service
+from facewatch.app.stores import Stores, open_stores
+from facewatch.demo.cameras import demo_cameras
+from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.faces import Detection, Glimpse, Pixels
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import CameraId, EventId, derived_id, new_id
+from facewatch.domain.ids import CameraId, EventId, RegionId, derived_id, new_id
 from facewatch.flow.metrics import Metrics
 from facewatch.pipeline.recognise import Recogniser
 from facewatch.pipeline.still import Standstill, StillThings
 from facewatch.pipeline.visit import Visit, Visitors
+from facewatch.settings import Settings
 from facewatch.stream.encode import encode_video
 from facewatch.stream.files import FileSource
 from facewatch.vision.engine import open_engine
@@ -122,6 +132,30 @@ def test_zero_suppresses_nothing() -> None:
     assert passed(things, 0, 300, a_poster) == 1500
 
 
+def test_what_was_suppressed_before_a_restart_still_is(still: StillThings) -> None:
+    known = still.suppressed
+    after = StillThings(Standstill(after_s=60.0, forget_s=120.0), known)
+
+    assert passed(after, 0, 100, a_poster) == 0
+    assert after.suppressed == known
+    moved_away = StillThings(Standstill(after_s=60.0, forget_s=120.0), known)
+    assert passed(moved_away, 0, 130, lambda t: [glimpse(t, 2, x=400, restless=0.4)]) == 650
+    assert moved_away.suppressed == ()
+
+
+def test_what_is_watched_again_is_followed_until_it_has_stood_still_once_more(
+    still: StillThings,
+) -> None:
+    (region,) = still.suppressed
+    still.watch_again([RegionId(new_id())])
+    assert still.suppressed == (region,)
+    still.watch_again([region.id])
+
+    assert passed(still, 61, 120.9, a_poster) == 300
+    passed(still, 121, 122, a_poster)
+    assert len(still.suppressed) == 1
+
+
 def test_many_faces_are_no_burden() -> None:
     things = StillThings(Standstill(after_s=60.0))
 
@@ -181,3 +215,80 @@ def test_a_poster_in_a_video_is_one_event_and_who_walks_up_to_it_another(
     (region,) = suppressed
     assert 500 < region.box.left < region.box.right < 760
     assert recogniser.suppressed == {}
+
+
+# --- a restart -------------------------------------------------------------------------------
+
+
+async def test_a_restart_makes_no_event_of_a_poster(
+    dsn: str, models: Path, photos: Path, tmp_path: Path
+) -> None:
+    encode_video(video := tmp_path / "wall.mp4", a_wall(photos, 6), fps=5)
+    settings = Settings.model_validate(
+        {
+            "home": str(tmp_path),
+            "database_url": dsn,
+            "http": {"port": 0},
+            "models": {"directory": str(models)},
+            "recognition": {"still_after_s": 2, "visit_gap_s": 1},
+        }
+    )
+    async with (
+        demo_cameras({"wall": video}) as urls,
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
+        asyncio.timeout(60),
+    ):
+        wall = a_camera(name="wall", url=urls["wall"], org=stores.org, location=stores.location)
+        await stores.cameras.add(wall)
+        looked_at = recognition.metrics.frames_looked_at.labels("wall")
+        async with running(settings, stores, recognition):
+            before = await suppressed_at(stores, wall.id)
+            (first,) = await events_at(stores, 1)
+        seen = counted(looked_at)
+        async with running(settings, stores, recognition):
+            while counted(looked_at) < seen + 10:  # noqa: ASYNC110 - a counter
+                await asyncio.sleep(0.1)
+            assert await suppressed_at(stores, wall.id) == before
+            assert [it.id for it in await stores.events.page(stores.org, 9)] == [first]
+            await stores.regions.remove(stores.org, wall.id)
+            assert first in await events_at(stores, 2)
+
+
+@asynccontextmanager
+async def running(
+    settings: Settings, stores: Stores, recognition: Recognition
+) -> AsyncIterator[None]:
+    stop = asyncio.Event()
+    async with asyncio.TaskGroup() as group:
+        group.create_task(
+            run_service(
+                *(settings, stores, recognition),
+                stop=stop,
+                ready=lambda _: None,
+                written=lambda _v, _r: None,
+            )
+        )
+        try:
+            yield
+        finally:
+            stop.set()
+
+
+def counted(counter: Counter) -> float:
+    (metric,) = counter.collect()
+    return metric.samples[0].value
+
+
+async def suppressed_at(stores: Stores, camera: CameraId) -> tuple[SuppressedRegion, ...]:
+    """The regions of *camera*, once there are some."""
+    while not (found := (await stores.regions.all()).get(camera)):  # noqa: ASYNC110 - a table
+        await asyncio.sleep(0.1)
+    return found
+
+
+async def events_at(stores: Stores, least: int) -> list[EventId]:
+    """The newest first, once there are so many."""
+    while len(found := await stores.events.page(stores.org, 9)) < least:  # noqa: ASYNC110 - a table
+        await asyncio.sleep(0.1)
+    return [it.id for it in found]

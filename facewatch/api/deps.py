@@ -20,7 +20,7 @@ from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.people.whatif import Reconsiderer
 from facewatch.ports.access import Keys, Orgs
-from facewatch.ports.cameras import Cameras, CameraStatuses, Locations
+from facewatch.ports.cameras import Cameras, CameraStatuses, Locations, Regions
 from facewatch.ports.events import Decisions, FaceEvents
 from facewatch.ports.keeping import Blobs
 from facewatch.ports.library import Assets, Faces, Portraits, Register
@@ -69,6 +69,7 @@ class Deps:
     orgs: Orgs
     cameras: Cameras
     statuses: CameraStatuses
+    regions: Regions
     locations: Locations
     look: Callable[[Camera], Awaitable[Look]]
     settings: Sequence[Setting]

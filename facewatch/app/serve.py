@@ -8,7 +8,6 @@ import os
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from functools import partial
 from pathlib import Path
@@ -23,6 +22,7 @@ from facewatch.app.clusters import cluster_unknown
 from facewatch.app.looking import looking
 from facewatch.app.recognition import Recognition, standstill_of, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
+from facewatch.app.still import Known, StillRegions, known_regions
 from facewatch.app.stores import Stores
 from facewatch.app.switch import catch_up
 from facewatch.app.uploads import enrol_uploads
@@ -105,7 +105,12 @@ async def run_service(
         lambda camera: keep_watching(camera, _opener(settings), frames, board, _patience(settings)),
         board.forget,
     )
-    recogniser = Recogniser(recognition.engine, _live_visitors(settings), metrics, charge)
+    known = await known_regions(stores, settings.recognition.still_after_s)
+    visitors_at = _live_visitors(settings, known)
+    recogniser = Recogniser(recognition.engine, visitors_at, metrics, charge)
+    still = StillRegions(
+        *(stores.database, stores.regions, recogniser, recognition.thread, known),
+    )
     async with open_spool(settings.home_path / "spool", settings.spool.most_mib << 20) as spool:
         recorder = recorder_for(watch.camera, recognition, spool, written)
         deps = _deps(settings, stores, recognition, metrics)
@@ -117,7 +122,8 @@ async def run_service(
             upkeep = [
                 group.create_task(watch.follow(_camera_lists(stores, names))),
                 group.create_task(_keep_gallery(stores, recognition)),
-                group.create_task(_report_cameras(stores, board, recogniser)),
+                group.create_task(_report_cameras(stores, board, still)),
+                group.create_task(still.heed()),
                 group.create_task(_gauge(spool, metrics)),
                 group.create_task(_sweep(stores, settings.audit.keep_days)),
                 group.create_task(_keep_centroids(stores)),
@@ -153,12 +159,13 @@ async def run_service(
             delivery.cancel()
 
 
-def _live_visitors(settings: Settings) -> Callable[[CameraId], Visitors]:
+def _live_visitors(settings: Settings, known: Known) -> Callable[[CameraId], Visitors]:
     visiting, standstill = visiting_of(settings), standstill_of(settings)
     return lambda camera: Visitors(
         *(camera, lambda at, _number: EventId(new_id(at))),
         visiting=visiting,
         standstill=standstill,
+        suppressed=known.get(camera, ()),
     )
 
 
@@ -207,6 +214,7 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
         orgs=stores.orgs,
         cameras=stores.cameras,
         statuses=stores.statuses,
+        regions=stores.regions,
         locations=stores.locations,
         look=looking(settings),
         settings=settings.shown(),
@@ -299,13 +307,12 @@ async def until_answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
             await asyncio.sleep(_REPORT_S)
 
 
-async def _report_cameras(stores: Stores, board: Board, recogniser: Recogniser) -> None:
-    """Keep the table of camera states fresh for whoever asks from another process."""
+async def _report_cameras(stores: Stores, board: Board, still: StillRegions) -> None:
+    """Keep the tables of camera states fresh for whoever asks from another process."""
     while True:
-        still = recogniser.suppressed
-        statuses = [replace(it, suppressed=still.get(it.camera, ())) for it in board.statuses]
         with contextlib.suppress(DatabaseUnavailable):
-            await stores.statuses.report(statuses)
+            await stores.statuses.report(board.statuses)
+            await still.keep()
         await asyncio.sleep(_REPORT_S)
 
 

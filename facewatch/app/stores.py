@@ -9,7 +9,7 @@ from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
 from facewatch.errors import NotFound
 from facewatch.ports.access import AuditLog, Orgs
-from facewatch.ports.cameras import Cameras, CameraStatuses, Locations
+from facewatch.ports.cameras import Cameras, CameraStatuses, Locations, Regions
 from facewatch.ports.events import Decisions, Past, SimilarEvents
 from facewatch.ports.keeping import Blobs
 from facewatch.ports.library import Assets, Centroids, Faces, Portraits, Register
@@ -31,6 +31,7 @@ from facewatch.store.orgs import PostgresOrgs
 from facewatch.store.past import PostgresPast
 from facewatch.store.people import PostgresPeople
 from facewatch.store.portraits import PostgresPortraits
+from facewatch.store.regions import PostgresRegions
 from facewatch.store.register import PostgresRegister
 from facewatch.store.remembered import RememberedKeys
 from facewatch.store.secrets import Vault
@@ -54,6 +55,7 @@ class Stores:
     past: Past
     cameras: Cameras
     statuses: CameraStatuses
+    regions: Regions
     locations: Locations
     people: People
     register: Register
@@ -96,6 +98,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             past=PostgresPast(database, events),
             cameras=PostgresCameras(database, Vault(home)),
             statuses=PostgresCameraStatuses(database),
+            regions=PostgresRegions(database),
             locations=PostgresLocations(database),
             people=PostgresPeople(database),
             register=PostgresRegister(database),

@@ -1,4 +1,4 @@
-"""facewatch camera add | list | set | remove | probe"""
+"""facewatch camera add | list | set | remove | watch-again | probe"""
 
 import asyncio
 from dataclasses import asdict, replace
@@ -10,7 +10,7 @@ import click
 from facewatch.app.stores import open_stores
 from facewatch.cli.named import location_of, of_org, org_of
 from facewatch.cli.options import as_json, command
-from facewatch.cli.output import note, say, table
+from facewatch.cli.output import counted, note, say, table
 from facewatch.domain.cameras import Camera, Transport
 from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id, to_ruuid
 from facewatch.domain.urls import redact, split_credentials
@@ -93,7 +93,11 @@ async def list_(settings: Settings, org: str | None, as_json: bool) -> None:
                 "last_frame": last.isoformat(timespec="seconds") if last else None,
                 "reason": status.reason if status else "",
                 "suppressed": [
-                    {"box": region.box.rounded(), "since": region.since.isoformat()}
+                    {
+                        "id": to_ruuid(region.id),
+                        "box": region.box.rounded(),
+                        "since": region.since.isoformat(),
+                    }
                     for region in (status.suppressed if status else ())
                 ],
             }
@@ -182,6 +186,25 @@ async def remove(settings: Settings, name: str, org: str | None, as_json: bool) 
         say({"removed": name})
     else:
         note(f"removed {name!r}")
+
+
+@camera.command("watch-again")
+@click.argument("name")
+@of_org
+@as_json
+@command
+async def watch_again(settings: Settings, name: str, org: str | None, as_json: bool) -> None:
+    """Follow again what was suppressed at NAME because it stands still; see `camera list`.
+
+    What still stands there is an event, and is suppressed once more after a while.
+    """
+    async with open_stores(settings) as stores:
+        found = await stores.cameras.by_name(await org_of(stores, org), name)
+        regions = await stores.regions.remove(found.org, found.id)
+    if as_json:
+        say({"name": name, "regions": regions})
+    else:
+        note(f"{name!r}: {counted(regions, 'region')} watched again")
 
 
 @camera.command()

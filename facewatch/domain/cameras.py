@@ -1,13 +1,14 @@
 """Cameras, where they hang and how they are."""
 
 import zoneinfo
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import datetime
 from enum import StrEnum
 from functools import cache
 
+from facewatch.domain.faces import Tiny
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import CameraId, LocationId, OrgId
+from facewatch.domain.ids import CameraId, LocationId, OrgId, RegionId
 from facewatch.domain.urls import redact
 
 
@@ -67,10 +68,13 @@ class SuppressedRegion:
     Attributes:
         box: Pixels of the whole frame.
         since: When it was suppressed.
+        pictures: How it looks there, now this way, now that; not empty where it is kept.
     """
 
+    id: RegionId
     box: Box
     since: datetime
+    pictures: tuple[Tiny, ...] = field(default=(), compare=False, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -82,7 +86,8 @@ class CameraStatus:
         fps: Frames that arrived per second, over the last seconds; 0 when none do.
         last_frame_at: Capture time of the newest frame, or None before the first.
         since: When this state began.
-        suppressed: Regions in which something stands still that is taken for a face.
+        suppressed: Regions in which something stands still that is taken for a face; `Regions`
+            keeps them.
     """
 
     camera: CameraId

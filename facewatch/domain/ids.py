@@ -20,6 +20,7 @@ FaceId = NewType("FaceId", UUID)
 AssetId = NewType("AssetId", UUID)
 EventId = NewType("EventId", UUID)
 KeyId = NewType("KeyId", UUID)
+RegionId = NewType("RegionId", UUID)
 
 _RUUID = re.compile(r"[A-Za-z0-9_-]{21}[AQgw]")
 """22 characters are 132 bits: the last four are 0."""

@@ -2,13 +2,13 @@
 
 import asyncio
 import contextlib
-from collections.abc import Callable, Generator, Mapping, Sequence
+from collections.abc import Callable, Collection, Generator, Mapping, Sequence
 from concurrent.futures import Executor
 from functools import partial
 
 from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.faces import Glimpse, Look, Pixels, Seen
-from facewatch.domain.ids import CameraId
+from facewatch.domain.ids import CameraId, RegionId
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
@@ -102,6 +102,11 @@ class Recogniser:
         regions = self._at(camera).suppressed
         if regions != self._suppressed.get(camera, ()):
             self._suppressed = {**self._suppressed, camera: regions}
+
+    def watch_again(self, camera: CameraId, regions: Collection[RegionId]) -> None:
+        """What stands still there is followed again, and makes an event."""
+        self._at(camera).watch_again(regions)
+        self._show(camera)
 
     def idle(self, camera: CameraId, elapsed_s: float) -> list[Visit]:
         """*camera* gave no frame for *elapsed_s*: visits end all the same."""

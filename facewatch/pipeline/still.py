@@ -4,14 +4,15 @@ A pure state machine for one camera: it is told what was seen when, and says wha
 worth following. Nobody stands so still that a tiny picture of them stays the same for minutes.
 """
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
 
 import numpy as np
 
 from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.faces import Glimpse, Tiny
+from facewatch.domain.geometry import Box
+from facewatch.domain.ids import RegionId, new_id
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,16 +48,16 @@ class Standstill:
 
 
 class _Spot:
-    """Something at a place."""
+    """Something at a place; *suppressed* once it has stood still for long enough."""
 
-    def __init__(self, glimpse: Glimpse, clock_s: float) -> None:
-        self.first = glimpse
-        self.modes: list[Tiny] = [glimpse.detection.tiny]
+    def __init__(self, box: Box, modes: Sequence[Tiny], clock_s: float) -> None:
+        self.box = box
+        self.modes = list(modes)
         self.began_s = clock_s
         self.seen_s = clock_s
         self.same = 1
         self.other = 0
-        self.since: datetime | None = None
+        self.suppressed: SuppressedRegion | None = None
 
     def shows(self, glimpse: Glimpse, rule: Standstill) -> bool:
         """Whether it is this, seen again; until it is suppressed it may come to look otherwise."""
@@ -64,7 +65,7 @@ class _Spot:
         near = rule.near + rule.near_px / max(glimpse.box.width, 1.0)
         tiny = glimpse.detection.tiny
         alike = max(float(it @ tiny) for it in self.modes)
-        if self.since is not None:
+        if self.suppressed is not None:
             return far <= 2 * near and alike >= rule.half_hidden
         if far > near or (alike < rule.alike and len(self.modes) >= rule.modes):
             return False
@@ -73,25 +74,36 @@ class _Spot:
         return True
 
     def far(self, glimpse: Glimpse) -> float:
-        a, b = self.first.box, glimpse.box
+        a, b = self.box, glimpse.box
         (ax, ay), (bx, by) = a.centre, b.centre
         growth = abs(np.log(max(b.width, 1.0) / max(a.width, 1.0)))
         return float(np.hypot(ax - bx, ay - by) / max(a.width, 1.0) + growth)
 
 
 class StillThings:
-    """The regions of one camera in which something stands still. Engine thread only."""
+    """The regions of one camera in which something stands still. Engine thread only.
 
-    def __init__(self, rule: Standstill) -> None:
+    *known* were suppressed before a restart; they are forgotten as any other is.
+    """
+
+    def __init__(self, rule: Standstill, known: Sequence[SuppressedRegion] = ()) -> None:
         self._rule = rule
         self._spots: list[_Spot] = []
+        for region in known:
+            spot = _Spot(region.box, region.pictures, 0.0)
+            spot.suppressed = region
+            self._spots.append(spot)
 
     @property
     def suppressed(self) -> tuple[SuppressedRegion, ...]:
         """The regions in which what stands still is passed over."""
-        return tuple(
-            SuppressedRegion(it.first.box, it.since) for it in self._spots if it.since is not None
-        )
+        return tuple(it.suppressed for it in self._spots if it.suppressed is not None)
+
+    def watch_again(self, regions: Collection[RegionId]) -> None:
+        """What stands still there is worth following, until it has stood still once more."""
+        self._spots = [
+            it for it in self._spots if it.suppressed is None or it.suppressed.id not in regions
+        ]
 
     def sift(self, glimpses: Sequence[Glimpse], clock_s: float) -> list[Glimpse]:
         """Those of *glimpses* that are not known to stand still; somebody before it is kept."""
@@ -102,7 +114,7 @@ class StillThings:
         for glimpse in glimpses:
             spot = self._spot(glimpse, clock_s)
             self._judge(spot, glimpse, clock_s)
-            if spot.since is None:
+            if spot.suppressed is None:
                 kept.append(glimpse)
         # behind that: a camera that was silent for long may show the same poster again
         self._forget(clock_s, suppressed_too=True)
@@ -113,15 +125,15 @@ class StillThings:
         rule = self._rule
         found: _Spot | None = None
         # what is suppressed first, then what was there first
-        for spot in sorted(self._spots, key=lambda it: (it.since is None, it.began_s)):
+        for spot in sorted(self._spots, key=lambda it: (it.suppressed is None, it.began_s)):
             if spot.far(glimpse) > rule.here:
                 continue
             if found is None and spot.shows(glimpse, rule):
                 found = spot
-            elif spot.since is None:
+            elif spot.suppressed is None:
                 spot.other += 1
         if found is None:
-            found = _Spot(glimpse, clock_s)
+            found = _Spot(glimpse.box, [glimpse.detection.tiny], clock_s)
             self._spots.append(found)
         else:
             found.same += 1
@@ -130,18 +142,20 @@ class StillThings:
 
     def _judge(self, spot: _Spot, glimpse: Glimpse, clock_s: float) -> None:
         still = spot.same >= self._rule.share * (spot.same + spot.other)
-        if spot.since is None and still and clock_s - spot.began_s >= self._rule.after_s:
-            spot.since = glimpse.at
+        if spot.suppressed is None and still and clock_s - spot.began_s >= self._rule.after_s:
+            spot.suppressed = SuppressedRegion(
+                RegionId(new_id(glimpse.at)), spot.box, glimpse.at, tuple(spot.modes)
+            )
 
     def _forget(self, clock_s: float, *, suppressed_too: bool) -> None:
         rule = self._rule
 
         def stays(spot: _Spot) -> bool:
-            if spot.since is None:
+            if spot.suppressed is None:
                 return clock_s - spot.seen_s <= rule.gap_s
             return not suppressed_too or clock_s - spot.seen_s <= rule.forget_s
 
         self._spots = [it for it in self._spots if stays(it)]
         if len(self._spots) > rule.most:
-            self._spots.sort(key=lambda it: (it.since is not None, it.same, it.seen_s))
+            self._spots.sort(key=lambda it: (it.suppressed is not None, it.same, it.seen_s))
             del self._spots[: -rule.most]

@@ -4,7 +4,7 @@ A pure state machine for one camera: frames and looks go in, visits to be decide
 It waits for nothing and reads no clock; whoever owns it calls `idle` when no frames come.
 """
 
-from collections.abc import Callable, Generator, Sequence
+from collections.abc import Callable, Collection, Generator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
@@ -13,7 +13,7 @@ import numpy as np
 from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.events import TimeSource
 from facewatch.domain.faces import Glimpse, Look, Pixels, Scene, Template
-from facewatch.domain.ids import CameraId, EventId
+from facewatch.domain.ids import CameraId, EventId, RegionId
 from facewatch.pipeline.still import Standstill, StillThings
 from facewatch.pipeline.track import Following, Shot, Track, Verdict, compare, distance, rank
 from facewatch.pipeline.tracker import Closer, Said, Tracker
@@ -132,6 +132,7 @@ class Visitors:
     """Everybody at one camera. Engine thread only.
 
     *name_event* makes the id of a visit from when and as which (0, 1, ...) it began.
+    *suppressed* was found to stand still before.
     """
 
     def __init__(
@@ -141,13 +142,14 @@ class Visitors:
         following: Following | None = None,
         visiting: Visiting | None = None,
         standstill: Standstill | None = None,
+        suppressed: Sequence[SuppressedRegion] = (),
     ) -> None:
         self._camera = camera
         self._name_event = name_event
         self._following = following or Following()
         self._visiting = visiting or Visiting()
         self._tracker = Tracker(self._following, self._curious)
-        self._still = StillThings(standstill or Standstill())
+        self._still = StillThings(standstill or Standstill(), suppressed)
         self._scene: Scene | None = None
         self._cut_s = -1e9
         self._visits: list[_Open] = []
@@ -191,6 +193,10 @@ class Visitors:
     def suppressed(self) -> tuple[SuppressedRegion, ...]:
         """Where something that fires as a face stands still, and makes no events."""
         return self._still.suppressed
+
+    def watch_again(self, regions: Collection[RegionId]) -> None:
+        """See `StillThings.watch_again`."""
+        self._still.watch_again(regions)
 
     def idle(self, elapsed_s: float) -> list[Visit]:
         """No frame came for *elapsed_s*: time passes all the same."""

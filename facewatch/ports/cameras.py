@@ -3,11 +3,12 @@
 from collections.abc import Sequence
 from typing import Protocol, TypedDict
 
-from facewatch.domain.cameras import Camera, CameraStatus, Location
+from facewatch.domain.cameras import Camera, CameraStatus, Location, SuppressedRegion
 from facewatch.domain.ids import (
     CameraId,
     LocationId,
     OrgId,
+    RegionId,
 )
 
 
@@ -119,6 +120,26 @@ class Locations(Protocol):
         Raises:
             InUse: cameras hang there, it has sub-locations, or the org has no other.
             NotFound: *org* has no such location.
+        """
+        ...
+
+
+class Regions(Protocol):
+    """What stands still at cameras, over restarts."""
+
+    async def all(self) -> dict[CameraId, tuple[SuppressedRegion, ...]]:
+        """Of every camera that has any."""
+        ...
+
+    async def keep(self, camera: CameraId, regions: Sequence[SuppressedRegion]) -> None:
+        """These are all that *camera* has; one that was removed meanwhile is passed over."""
+        ...
+
+    async def remove(self, org: OrgId, camera: CameraId, region: RegionId | None = None) -> int:
+        """What is there makes events again: *region*, or all of the camera; how many these were.
+
+        Raises:
+            NotFound: the org's camera has no such region.
         """
         ...
 

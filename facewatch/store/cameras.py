@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from datetime import datetime
 from typing import Any
+from uuid import UUID
 
 import asyncpg
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus, SuppressedRegion, Transport
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import CameraId, LocationId, OrgId, to_ruuid
+from facewatch.domain.ids import CameraId, LocationId, OrgId, RegionId, to_ruuid
 from facewatch.errors import AlreadyExists, InvalidRequest, NotFound, StoreTrouble
 from facewatch.store.database import Database, Row, Work
 from facewatch.store.secrets import Vault
@@ -111,6 +112,7 @@ class PostgresCameras:
         async with self._database.transaction() as work:
             if await work.row("camera_remove", org=org, id=camera) is None:
                 raise NotFound(f"there is no camera {to_ruuid(camera)}")
+            await work.fetch("suppressed_regions_end", camera=camera, ids=[])
             await work.fetch("ring", channel=CAMERAS, payload=str(org))
 
     def _values(self, camera: Camera) -> dict[str, Any]:
@@ -182,7 +184,6 @@ class PostgresCameraStatuses:
             fps=[status.fps for status in newest],
             last_frames=[status.last_frame_at for status in newest],
             since=[status.since for status in newest],
-            suppressed=[_spelled(status.suppressed) for status in newest],
         )
 
     async def all(self, org: OrgId) -> list[CameraStatus]:
@@ -202,12 +203,12 @@ class PostgresCameraStatuses:
         ]
 
 
-def _spelled(regions: Sequence[SuppressedRegion]) -> str:
-    return json.dumps([{"box": it.box.rounded(), "since": it.since.isoformat()} for it in regions])
-
-
 def _regions(kept: str) -> tuple[SuppressedRegion, ...]:
     return tuple(
-        SuppressedRegion(Box(*map(float, it["box"])), datetime.fromisoformat(it["since"]))
+        SuppressedRegion(
+            RegionId(UUID(it["id"])),
+            Box(*map(float, it["box"])),
+            datetime.fromisoformat(it["since"]),
+        )
         for it in json.loads(kept)
     )

@@ -11,7 +11,7 @@ from facewatch.api.house.resource import resource
 from facewatch.api.house.wire import LEFT, Id, Name, Page, PageIn, Shape, Thing, Time
 from facewatch.domain.audit import Action
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus, SuppressedRegion, Transport
-from facewatch.domain.ids import CameraId, LocationId, new_id
+from facewatch.domain.ids import CameraId, LocationId, RegionId, new_id
 from facewatch.domain.urls import redact, rtsp_address
 from facewatch.errors import CameraRefused, CameraStalled, CameraTrouble, InvalidRequest
 from facewatch.ports.access import ApiKey
@@ -34,6 +34,11 @@ class CamerasIn(PageIn):
 
 class CameraIn(Shape):
     camera: Id
+
+
+class RegionIn(Shape):
+    camera: Id
+    region: Id
 
 
 class CameraMadeIn(Shape):
@@ -80,12 +85,13 @@ class RegionOut(Shape):
     top: int
     right: int
     bottom: int
+    id: Id
     since: Time
 
     @classmethod
     def of(cls, region: SuppressedRegion) -> "RegionOut":
         left, top, right, bottom = region.box.rounded()
-        return cls(left=left, top=top, right=right, bottom=bottom, since=region.since)
+        return cls(left=left, top=top, right=right, bottom=bottom, id=region.id, since=region.since)
 
 
 class CameraOut(Thing):
@@ -230,6 +236,11 @@ async def remove_camera(deps: Deps, caller: ApiKey, asked: CameraIn) -> None:
     await deps.cameras.remove(caller.org, CameraId(asked.camera))
 
 
+async def watch_again(deps: Deps, caller: ApiKey, asked: RegionIn) -> None:
+    """What stands still there makes events again, until it has stood still for long enough."""
+    await deps.regions.remove(caller.org, CameraId(asked.camera), RegionId(asked.region))
+
+
 async def probe_address(deps: Deps, caller: ApiKey, asked: ProbeIn) -> ProbeOut:
     """Knock at an address as the service would, for half a minute at most."""
     address, credentials = rtsp_address(asked.url)
@@ -308,5 +319,11 @@ ROUTES = [
     resource("GET", _ONE, get_camera, action=None),
     resource("PATCH", _ONE, change_camera, Role.ADMIN, action=Action.CAMERA_UPDATED),
     resource("DELETE", _ONE, remove_camera, Role.ADMIN, action=Action.CAMERA_DELETED),
+    resource(
+        "DELETE",
+        f"{_ONE}/suppressed/{{region}}",
+        *(watch_again, Role.OPERATOR),
+        action=Action.CAMERA_UPDATED,
+    ),
     resource("POST", f"{_ONE}/probe", probe_camera, Role.OPERATOR, action=Action.CAMERA_PROBED),
 ]

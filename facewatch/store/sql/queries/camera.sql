@@ -51,21 +51,23 @@ RETURNING id;
 
 -- name: camera_statuses_report
 -- A camera that was deleted meanwhile is passed over.
-INSERT INTO camera_status (camera, state, reason, fps, last_frame_at, since, suppressed)
-SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since, s.suppressed::jsonb
+INSERT INTO camera_status (camera, state, reason, fps, last_frame_at, since)
+SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since
   FROM unnest(:cameras::uuid[], :states::text[], :reasons::text[], :fps::real[],
-              :last_frames::timestamptz[], :since::timestamptz[], :suppressed::text[])
-       AS s (camera, state, reason, fps, last_frame_at, since, suppressed)
+              :last_frames::timestamptz[], :since::timestamptz[])
+       AS s (camera, state, reason, fps, last_frame_at, since)
   JOIN camera c ON c.id = s.camera
     ON CONFLICT (camera) DO UPDATE
    SET state = EXCLUDED.state, reason = EXCLUDED.reason, fps = EXCLUDED.fps,
        last_frame_at = EXCLUDED.last_frame_at, since = EXCLUDED.since,
-       suppressed = EXCLUDED.suppressed, reported_at = now();
+       reported_at = now();
 
 -- name: camera_statuses
 -- Reports come every two seconds: an older one was left by a process that has ended.
 SELECT s.camera, s.state, s.reason, s.fps, s.last_frame_at, s.since,
-       s.suppressed::text AS suppressed
+       coalesce((SELECT jsonb_agg(jsonb_build_object('id', r.id, 'box', r.box, 'since', r.since)
+                                  ORDER BY r.id)
+                   FROM suppressed_region r WHERE r.camera = c.id), '[]')::text AS suppressed
   FROM camera_status s
   JOIN camera c ON c.id = s.camera
  WHERE c.org = :org AND c.removed_at IS NULL
