@@ -188,7 +188,7 @@ async def test_what_stands_still_is_shown_and_watched_again(
 
     path = f"/cameras/{made['id']}"
     shown = (await admin.get(path))["suppressed"]
-    assert shown[0] == {
+    assert min(shown, key=lambda it: it["left"]) == {
         **{"left": 10, "top": 20, "right": 60, "bottom": 91},
         **{"id": to_ruuid(poster.id), "since": "2026-11-21T12:00:00Z"},
     }
@@ -223,8 +223,8 @@ async def test_regions_are_kept_with_what_they_show(admin: Caller) -> None:
 
     kept = (await admin.deps.regions.all())[id_]
     assert len(kept) == 2
-    assert kept[0] == poster
-    assert [it.tolist() for it in kept[0].pictures] == [it.tolist() for it in poster.pictures]
+    (again,) = [it for it in kept if it == poster]
+    assert [it.tolist() for it in again.pictures] == [it.tolist() for it in poster.pictures]
     await admin.deps.regions.keep(id_, [])
     assert await admin.deps.regions.all() == {}
 
