@@ -18,10 +18,10 @@ BIN := .venv/bin
 pip_install = $(BIN)/python -m pip install --no-input --disable-pip-version-check \
 	--constraint $(LOCK) $(1) 2> >(grep -v '^WARNING\|^$$' >&2) | sed -un 's/^Collecting \([^ ;<>=!(]*\).*/  \1/p'
 
-.PHONY: help install demo test check lock clean
+.PHONY: help install demo test check bench bench-full lock clean
 
 help: ## show this
-	@sed -n 's/^\([a-z]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
+	@sed -n 's/^\([a-z-]*\):.*## \(.*\)/  make \1\t\2/p' Makefile | expand -t 18
 
 install: .venv/installed-$(EXTRA) ## make .venv with facewatch in it (the gpu build where there is an NVIDIA driver)
 
@@ -55,6 +55,14 @@ check: .venv/installed-$(EXTRA)-test ## formatting, lint, types and floors
 	@echo "installing facewatch[$*] into .venv: a minute or two"
 	@$(call pip_install,--editable '.[$*]')
 	@touch $@
+
+bench: install ## every benchmark at reduced sizes, 15 minutes at most; ARGS="NAME ..." for some
+	@$(BIN)/facewatch models fetch
+	@$(BIN)/python benchmarks/run.py --quick $(ARGS)
+
+bench-full: install ## every benchmark at full size: hours, and 30 GB of disk
+	@$(BIN)/facewatch models fetch
+	@$(BIN)/python benchmarks/run.py $(ARGS)
 
 lock: ## find the newest versions that fit and write them to requirements/
 	@$(PYTHON) -m venv .venvs/lock

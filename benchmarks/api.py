@@ -8,7 +8,7 @@ that others use changes its pace within seconds; the ratio of a round is taken b
 and the median of the rounds counts. At the end the rows of the audit log are counted: they must
 be as many as the requests.
 
-    .venv/bin/python benchmarks/api.py [--rounds N] [--seconds S] [--connections N]
+    .venv/bin/python benchmarks/api.py [--quick] [--rounds N] [--seconds S] [--connections N]
 
 Prints a JSON line a round, then the median with versions.
 """
@@ -265,6 +265,7 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=60)
     parser.add_argument("--seconds", type=float, default=0.5)
     parser.add_argument("--connections", type=int, default=16)
+    parser.add_argument("--quick", action="store_true", help="a few rounds")
     parser.add_argument("--serve", choices=["whole", "bare"], help=argparse.SUPPRESS)
     parser.add_argument("--dsn", help=argparse.SUPPRESS)
     parser.add_argument("--home", type=Path, help=argparse.SUPPRESS)
@@ -273,6 +274,8 @@ def main() -> None:
         serve = serve_whole if given.serve == "whole" else serve_bare
         asyncio.run(serve(given.dsn, given.home))
         return
+    if given.quick:
+        given.rounds = 10
     with tempfile.TemporaryDirectory(prefix="fw-bench-", dir="/tmp") as folder:
         os.chmod(folder, 0o755)
         exact = asyncio.run(compare(Path(folder), given.rounds, given.seconds, given.connections))

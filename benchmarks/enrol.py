@@ -6,7 +6,7 @@ decoded, detected, aligned and embedded in a loop on one thread, with as many th
 by one and by four; the faster counts. Whole lies between two bare runs, whose mean counts: the
 machine may be used by others.
 
-    .venv/bin/python benchmarks/enrol.py [--photos N] [--rounds N] [--folder FOLDER]
+    .venv/bin/python benchmarks/enrol.py [--quick] [--photos N] [--rounds N] [--folder FOLDER]
 
 Photos: 250 x 250 px of LFW View 1 (../shared/data/lfw-view1) that pass the gates.
 Prints a JSON line a round, then a table.
@@ -25,6 +25,7 @@ from pathlib import Path
 
 import aiohttp
 import onnxruntime
+from shared import SHARED, needed
 
 from facewatch.app.recognition import Recognition, model_threads, open_recognition
 from facewatch.app.serve import run_service
@@ -157,9 +158,12 @@ def main() -> None:
     arguments = argparse.ArgumentParser(description=__doc__)
     arguments.add_argument("--photos", type=int, default=1000)
     arguments.add_argument("--rounds", type=int, default=3)
-    shared = _ROOT.parent / "shared/data/lfw-view1/images"
-    arguments.add_argument("--folder", type=Path, default=shared)
+    arguments.add_argument("--folder", type=Path, default=SHARED / "lfw-view1" / "images")
+    arguments.add_argument("--quick", action="store_true", help="a tenth of the photos, one round")
     given = arguments.parse_args()
+    needed(given.folder)
+    if given.quick:
+        given.photos, given.rounds = 100, 1
     lines = asyncio.run(measure(sorted(given.folder.rglob("*.jpg")), given.photos, given.rounds))
     columns = ["round", "bare_ms_per_photo", "whole_ms_per_photo", "ratio"]
     table(columns, [[line[it] for it in columns] for line in lines])

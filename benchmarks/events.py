@@ -7,7 +7,7 @@ deep (at the last page where it has fewer), pages of 10: through the store, and 
 machine does falls on both; of a round's calls the p95 is taken, of the rounds the median. Asked
 once more, the store's calls are measured in CPU time, which a busy machine does not stretch.
 
-    .venv/bin/python benchmarks/events.py [--events 10000000] [--rounds N] [--calls N]
+    .venv/bin/python benchmarks/events.py [--quick] [--events 10000000] [--rounds N] [--calls N]
 
 10,000,000 events need 25 GB of disk below --place until it ends, whichever way it ends, and ten
 minutes of two cores.
@@ -537,13 +537,16 @@ async def main_in(home: Path, args: argparse.Namespace) -> None:
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--events", type=int, default=200_000)
+    parser.add_argument("--events", type=int, default=10_000_000)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--calls", type=int, default=40)
     parser.add_argument(
         "--place", help="a directory for the databases; by default that of temporary files"
     )
+    parser.add_argument("--quick", action="store_true", help="100,000 events, one round")
     args = parser.parse_args()
+    if args.quick:
+        args.events, args.rounds, args.calls = 100_000, 1, 10
     signal.signal(signal.SIGTERM, lambda *_: sys.exit("ended"))
     with tempfile.TemporaryDirectory(prefix="facewatch-bench-", dir=args.place) as folder:
         os.chmod(folder, 0o755)  # Postgres may have to run as another user

@@ -1,13 +1,15 @@
-"""Tracking with parameters fitted to the other videos: leave_one_out.py MODELS TRUTH VIDEO...
+"""Tracking with parameters fitted to the other videos: leave_one_out.py [--quick] [VIDEO...]
 
 Each video is decoded, detected and aligned once and kept in memory (about 40 kB a face and look);
 then the tracker runs over that with one choice of parameters after the other. A coordinate search
 over wide lists looks for the fewest mistakes on all videos but one, and takes the middle of the
 plateau of what is equally good, between two values of the list if need be: at its edge a value is
 barely good, which is no better than barely bad. The defaults play no part. JSON lines: a video
-each, then the sums, with the defaults and with what was fitted.
+each, then the sums, with the defaults and with what was fitted. Without VIDEO: those of
+../shared/data/dev, with --quick two small ones of them, which says little.
 """
 
+import argparse
 import json
 import sys
 import threading
@@ -20,6 +22,7 @@ from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
+from shared import SHARED, needed
 
 from facewatch.app.recognition import rule_of
 from facewatch.domain.calibration import Calibration
@@ -320,6 +323,13 @@ def main(models: Path, truth: Path, videos: Sequence[Path]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) < 5:
-        sys.exit(__doc__)
-    main(Path(sys.argv[1]), Path(sys.argv[2]), [Path(it) for it in sys.argv[3:]])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("videos", nargs="*", type=Path)
+    parser.add_argument("--truth", type=Path, default=SHARED / "dev" / "ground_truth.json")
+    parser.add_argument("--models", type=Path, default=Path(__file__).parents[1] / ".home/models")
+    parser.add_argument("--quick", action="store_true", help="two small videos")
+    given = parser.parse_args()
+    found = given.videos or sorted((needed(given.truth).parent / "videos").iterdir())
+    if given.quick:
+        found = [it for it in found if it.name.startswith(("d02", "d09"))]
+    main(given.models, given.truth, found)

@@ -221,8 +221,11 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("videos", nargs="*", type=Path)
     parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--quick", action="store_true", help="one round of one video")
     args = parser.parse_args()
     videos = args.videos or list(prepare(_ROOT / ".home", lambda _w, _s: None).cameras.values())
+    if args.quick:
+        videos, args.rounds = videos[:1], 1
     rows = summed_up(asyncio.run(measure(videos, args.rounds)))
     summary = {
         "benchmark": "pipeline",

@@ -10,7 +10,7 @@ Then that many visits go into an embedded Postgres with COPY, and pages of ten a
 `PostgresSimilarEvents`, as the API asks: what is found is held against every template in memory.
 `--hnsw` builds pgvector's index on the same rows and measures what it would find.
 
-    .venv/bin/python benchmarks/similar.py [--templates 100000] [--probes 40] [--hnsw]
+    .venv/bin/python benchmarks/similar.py [--quick] [--templates 1000000] [--probes 40] [--hnsw]
 
 Prints JSON lines. One million takes about 2 GB of disk and memory, and two minutes (ten more with
 --hnsw). Wants ../shared/data/lfw-view1 and the models of `facewatch models fetch`.
@@ -31,6 +31,7 @@ from typing import Any
 import asyncpg
 import numpy as np
 from numpy.typing import NDArray
+from shared import SHARED, needed
 
 from facewatch.domain.events import EventFilter, Likeness
 from facewatch.domain.ids import OrgId
@@ -44,7 +45,7 @@ from facewatch.vision.engine import FaceEngine, open_engine
 from facewatch.vision.pictures import decode
 from facewatch.vision.registry import card
 
-_LFW = Path(__file__).parents[2] / "shared/data/lfw-view1/images"
+_LFW = SHARED / "lfw-view1" / "images"
 _MODEL = "sface"
 _PERSON_SPREAD, _LOOK_SPREAD = 0.2, 0.1  # of ln(size of the noise); chosen on the quantiles below
 _CHUNK = 50_000
@@ -56,10 +57,10 @@ Floats = NDArray[np.float32]
 # --- real templates, and others like them -----------------------------------------------------
 
 
-def real_templates(engine: FaceEngine) -> tuple[Floats, NDArray[np.str_]]:
-    """One of each LFW picture, of the face in its middle, and whose it is."""
+def real_templates(engine: FaceEngine, most: int | None = None) -> tuple[Floats, NDArray[np.str_]]:
+    """One of each LFW picture, of the face in its middle, and whose it is; of the first *most*."""
     templates, people = [], []
-    for path in sorted(_LFW.rglob("*.jpg")):
+    for path in sorted(_LFW.rglob("*.jpg"))[:most]:
         picture = decode(path.read_bytes(), path.name)
         faces = engine.detect([picture])[0]
         if not faces:
@@ -303,11 +304,11 @@ def say(**what: Any) -> None:
     print(json.dumps(what | {"load": round(os.getloadavg()[0], 1)}), flush=True)
 
 
-async def measure(home: Path, templates: int, probes: int, hnsw: bool) -> None:
+async def measure(home: Path, templates: int, probes: int, hnsw: bool, photos: int | None) -> None:
     engine = open_engine(
         load_for_process(None, {}).model_directory, embedder=_MODEL, threads=os.cpu_count() or 1
     )
-    real, people = real_templates(engine)
+    real, people = real_templates(engine, photos)
     generator = Generator.fitted(real, people)
     say(what="generator", **likeness_of_cosines(generator, real, people))
     calibration = card(_MODEL).calibration
@@ -348,13 +349,18 @@ async def measure(home: Path, templates: int, probes: int, hnsw: bool) -> None:
 
 def main() -> None:
     arguments = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
-    arguments.add_argument("--templates", type=int, default=100_000)
+    arguments.add_argument("--templates", type=int, default=1_000_000)
     arguments.add_argument("--probes", type=int, default=40)
     arguments.add_argument("--hnsw", action="store_true")
+    arguments.add_argument("--quick", action="store_true", help="20,000 templates, few probes")
     given = arguments.parse_args()
+    needed(_LFW)
+    if given.quick:
+        given.templates, given.probes = 20_000, 10
+    photos = 600 if given.quick else None
     with tempfile.TemporaryDirectory(prefix="facewatch-similar-") as folder:
         os.chmod(folder, 0o755)
-        asyncio.run(measure(Path(folder), given.templates, given.probes, given.hnsw))
+        asyncio.run(measure(Path(folder), given.templates, given.probes, given.hnsw, photos))
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""How alike strangers are who sat in a studio: python benchmarks/studio_tail.py ../shared/data/dev
+"""How alike strangers are who sat in a studio: studio_tail.py [../shared/data/dev]
 
 Portraits of the London and Canada sets (one light, one distance, one look at the camera), one
 photo a person. A thousand pairs show a rate of 1 in 1,000; beyond it each of the three kinds of
@@ -6,12 +6,14 @@ pair (two women, two men, one of each) goes on as a normal distribution, which i
 pairs do down to 1 in a million. Prints the card's points (docs/decisions/0063).
 """
 
+import argparse
 import asyncio
 import json
-import sys
 from itertools import combinations
 from pathlib import Path
 from statistics import NormalDist, fmean, stdev
+
+from shared import SHARED, needed
 
 from facewatch.app.evaluate import open_album
 from facewatch.evaluate.photos import Face, Whose
@@ -76,8 +78,9 @@ async def measure(photos: list[Path]) -> None:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit(__doc__)
-    dev = Path(sys.argv[1])
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("dev", nargs="?", type=Path, default=SHARED / "dev")
+    parser.add_argument("--quick", action="store_true", help="the same: 46 portraits are few")
+    dev = needed(parser.parse_args().dev)
     portraits = [*dev.glob("enrol/london_*/*"), *dev.glob("distractors/canada_*")]
     asyncio.run(measure(sorted(portraits)))

@@ -101,10 +101,17 @@ class Quality:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Seen:
-    """What there is in one picture; *scene* is all of it, tiny."""
+    """What there is in one picture; *scene* is all of it, tiny.
+
+    Attributes:
+        converting_s, converting_cpu_s: What it took to scale it for the detector, by the clock and
+            of a processor.
+    """
 
     faces: list[Detection]
     scene: Scene
+    converting_s: float = 0.0
+    converting_cpu_s: float = 0.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)

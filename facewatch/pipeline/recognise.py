@@ -13,7 +13,6 @@ from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.flow.stopwatch import Spent, Stopwatch
-from facewatch.pipeline.timed import TimedPicture
 from facewatch.pipeline.tracker import Said
 from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports.streams import Frame
@@ -77,12 +76,12 @@ class Recogniser:
 
     def _watched(self, frames: Sequence[Frame], watch: Stopwatch) -> list[Seen]:
         """What the detector says of each frame."""
-        pictures = [TimedPicture(frame.picture) for frame in frames]
-        seen = self._engine.watch(pictures)
+        seen = self._engine.watch([frame.picture for frame in frames])
         detecting = watch.lap()
-        for frame, picture in zip(frames, pictures, strict=True):
-            self._note(Stage.CONVERT, [frame], picture.spent)
-            detecting -= picture.spent
+        for frame, it in zip(frames, seen, strict=True):
+            converting = Spent(it.converting_s, it.converting_cpu_s)
+            self._note(Stage.CONVERT, [frame], converting)
+            detecting -= converting
         self._note(Stage.DETECT, frames, detecting)
         self._metrics.faces_detected.inc(sum(len(it.faces) for it in seen))
         return seen

@@ -1,5 +1,6 @@
 """A detector of either family, over pictures of any size."""
 
+import time
 from collections import defaultdict
 from collections.abc import Sequence
 
@@ -45,14 +46,17 @@ class Detector:
             groups[canvas.size].append(place)
         found: dict[int, Seen] = {}
         for (width, _), places in groups.items():
+            wall_s, cpu_s = time.perf_counter(), time.thread_time()
             batch = self._sheets.painted(
                 [pictures[n] for n in places], [canvases[n] for n in places]
             )
+            wall_s = (time.perf_counter() - wall_s) / len(places)
+            cpu_s = (time.thread_time() - cpu_s) / len(places)
             candidates = self._decode(self._session.run(batch), width, self._threshold)
             for item, place in enumerate(places):
                 picture, canvas, sheet = pictures[place], canvases[place], batch[item]
                 faces = detections(candidates, item, picture, canvas, sheet, self._overlap)
-                found[place] = Seen(faces, scene(sheet, canvas))
+                found[place] = Seen(faces, scene(sheet, canvas), wall_s, cpu_s)
         return [found[place] for place in range(len(pictures))]
 
     def warm_up(self, width: int, height: int) -> None:
