@@ -48,6 +48,7 @@ from facewatch.settings import Settings
 from facewatch.stream.files import FileSource
 from facewatch.vision.engine import FaceEngine, open_engine
 from facewatch.vision.pictures import decode
+from facewatch.vision.runtime import Runtime
 
 CAMERA, ORG = CameraId(UUID(int=1)), OrgId(UUID(int=1))
 
@@ -276,7 +277,7 @@ class Scores:
 
 
 def open_bench(models: Path, truth: Path, videos: Sequence[Path]) -> Bench:
-    engine = open_engine(models, threads=2)
+    engine = open_engine(models, runtime=Runtime(threads=2))
     remembering, films = RememberingEngine(engine), {}
     truths = load_truth(truth)
     for video in videos:

@@ -33,7 +33,7 @@ import av
 import numpy as np
 import onnxruntime
 
-from facewatch.app.recognition import Recognition, model_threads, open_recognition
+from facewatch.app.recognition import Recognition, open_recognition, runtime
 from facewatch.app.replay import replay_video
 from facewatch.app.stores import Stores, camera_named, open_stores
 from facewatch.cli.output import table
@@ -60,7 +60,7 @@ class Models:
     @classmethod
     def warm(cls, settings: Settings) -> "Models":
         detector, embedder = (
-            Session(registry.card(name), settings.model_directory, threads=model_threads(settings))
+            Session(registry.card(name), settings.model_directory, runtime(settings))
             for name in (settings.models.detector, settings.models.embedder)
         )
         detector.warm_up(640, 384)

@@ -44,6 +44,7 @@ from facewatch.store.similar import PostgresSimilarEvents
 from facewatch.vision.engine import FaceEngine, open_engine
 from facewatch.vision.pictures import decode
 from facewatch.vision.registry import card
+from facewatch.vision.runtime import Runtime
 
 _LFW = SHARED / "lfw-view1" / "images"
 _MODEL = "sface"
@@ -306,7 +307,9 @@ def say(**what: Any) -> None:
 
 async def measure(home: Path, templates: int, probes: int, hnsw: bool, photos: int | None) -> None:
     engine = open_engine(
-        load_for_process(None, {}).model_directory, embedder=_MODEL, threads=os.cpu_count() or 1
+        load_for_process(None, {}).model_directory,
+        embedder=_MODEL,
+        runtime=Runtime(threads=os.cpu_count() or 1),
     )
     real, people = real_templates(engine, photos)
     generator = Generator.fitted(real, people)

@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from facewatch.app import calibration
-from facewatch.app.recognition import providers, warm_engine
+from facewatch.app.recognition import model_threads, providers, warm_engine
 from facewatch.app.stores import Stores, open_stores
 from facewatch.domain.cameras import CameraState
 from facewatch.errors import FacewatchError, HomeUnusable
@@ -20,6 +20,7 @@ from facewatch.installation import Finding
 from facewatch.settings import Settings
 from facewatch.vision import registry
 from facewatch.vision.fetch import verify
+from facewatch.vision.session import Session
 
 _LEAST_FREE_GIB = 2.0
 
@@ -78,7 +79,19 @@ async def _engine(settings: Settings) -> str:
     start = time.perf_counter()
     engine = await asyncio.to_thread(warm_engine, settings)
     took = time.perf_counter() - start
-    return f"runs on {', '.join(providers(settings))}, {engine.dimensions}-d, warm in {took:.1f} s"
+    on = f"{', '.join(providers(settings))}, threads: {model_threads(settings)}"
+    told = "; ".join(_batches(it) for it in engine.sessions)
+    return f"runs on {on}, {engine.dimensions}-d, warm in {took:.1f} s; {told}"
+
+
+def _batches(session: Session) -> str:
+    """Which batch sizes a model is run in, and what a picture costs in each."""
+    sizes = [str(it) for it in session.buckets.sizes]
+    if session.measured:
+        cost = session.measured.cost_s
+        sizes = [f"{it} ({1e3 * cost[it] / it:.1f} ms each)" for it in session.buckets.sizes]
+    measured = f", measured {session.measured.at}" if session.measured else ""
+    return f"{session.card.name} {session.precision} in batches of {' or '.join(sizes)}{measured}"
 
 
 async def _calibration(settings: Settings) -> str:

@@ -122,6 +122,10 @@ class ProviderMissing(ModelTrouble):
     """A demanded ONNX Runtime provider is not there."""
 
 
+class ModelOutOfMemory(ModelTrouble):
+    """The memory of what runs a model does not suffice for a single batch."""
+
+
 class UnusablePhoto(FacewatchError):
     """A photo cannot be enrolled."""
 

@@ -50,7 +50,9 @@ class Models(_Section):
     embedder: str = "sface"
     providers: tuple[str, ...] = ()
     threads: Annotated[int, Field(ge=0, le=256)] = 0
-    batch: Annotated[int, Field(ge=1, le=64)] = 4
+    detector_precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    embedder_precision: Literal["fp32", "fp16", "int8"] = "fp32"
+    batch: Annotated[int, Field(ge=0, le=256)] = 0
 
 
 class Recognition(_Section):

@@ -13,16 +13,18 @@ from facewatch.domain.faces import Detection, Pixels
 from facewatch.domain.geometry import Box
 from facewatch.errors import InvalidSettings, ModelCorrupt, NotFound, ProviderMissing
 from facewatch.vision import registry
+from facewatch.vision.batching import Buckets
 from facewatch.vision.cards import Colour
 from facewatch.vision.detect.canvas import Canvas, kept
 from facewatch.vision.engine import FaceEngine, open_engine
 from facewatch.vision.pictures import ArrayPicture, decode
-from facewatch.vision.session import Batching, Session
+from facewatch.vision.runtime import Runtime
+from facewatch.vision.session import Session
 
 DETECTORS = ["yunet", "scrfd-2.5g"]
 EVERY = [*DETECTORS, "sface"]
-PADDED = Batching((1, 2, 4, 8), padded=True)
-SPLIT = Batching((1, 2, 4), padded=False)
+PADDED = Buckets({1: 1.0, 2: 1.1, 4: 1.2, 8: 1.3})
+SPLIT = Buckets({1: 1.0, 2: 2.0, 4: 4.0})
 NO_TINY = np.zeros(196, np.float32)
 
 
@@ -47,12 +49,12 @@ def inputs(pictures: list[ArrayPicture], card: str, count: int) -> NDArray[np.ui
 # --- sessions ---------------------------------------------------------------------------------
 
 
-@pytest.mark.parametrize("batching", [PADDED, SPLIT], ids=["padded", "split"])
+@pytest.mark.parametrize("buckets", [PADDED, SPLIT], ids=["padded", "split"])
 @pytest.mark.parametrize("name", EVERY)
 def test_a_batch_gives_what_single_runs_give(
-    models: Path, pictures: list[ArrayPicture], name: str, batching: Batching
+    models: Path, pictures: list[ArrayPicture], name: str, buckets: Buckets
 ) -> None:
-    session = Session(registry.card(name), models, batching=batching)
+    session = Session(registry.card(name), models, buckets=buckets)
     batch = inputs(pictures, name, 11)
 
     together = session.run(batch)
@@ -63,12 +65,12 @@ def test_a_batch_gives_what_single_runs_give(
         assert np.allclose(output, np.concatenate(singles), rtol=1e-4, atol=1e-5)
 
 
-@pytest.mark.parametrize("batching", [PADDED, SPLIT], ids=["padded", "split"])
-def test_only_fixed_batch_sizes_are_run(batching: Batching) -> None:
+@pytest.mark.parametrize("buckets", [PADDED, SPLIT], ids=["padded", "split"])
+def test_only_fixed_batch_sizes_are_run(buckets: Buckets) -> None:
     for count in range(40):
-        plan = batching.plan(count)
+        plan = buckets.plan(count)
         assert sum(pictures for pictures, _ in plan) == count
-        assert all(size in batching.sizes and pictures <= size for pictures, size in plan)
+        assert all(size in buckets.sizes and pictures <= size for pictures, size in plan)
 
 
 @pytest.mark.parametrize("name", EVERY)
@@ -115,7 +117,7 @@ def test_a_demanded_provider_that_is_not_there_is_an_error(models: Path) -> None
         if not any(name in built_in.lower() for built_in in ort.get_available_providers())
     )
     with pytest.raises(ProviderMissing, match="install facewatch with the extra"):
-        open_engine(models, providers=(absent, "cpu"))
+        open_engine(models, runtime=Runtime((absent, "cpu")))
 
 
 # --- golden values ----------------------------------------------------------------------------

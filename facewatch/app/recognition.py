@@ -21,9 +21,10 @@ from facewatch.pipeline.still import Standstill
 from facewatch.pipeline.visit import Visiting
 from facewatch.settings import Settings
 from facewatch.vision import registry
+from facewatch.vision.cards import Precision
 from facewatch.vision.engine import FaceEngine, open_engine
 from facewatch.vision.pictures import JpegPngEncoder, decode, header
-from facewatch.vision.session import best_provider
+from facewatch.vision.runtime import Runtime, best_provider
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,10 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
         ThreadPoolExecutor(2, "worker") as workers,
         ThreadPoolExecutor(1, "photos") as photos,
     ):
-        engine = await asyncio.get_running_loop().run_in_executor(thread, warm_engine, settings)
+        metrics = Metrics.on()
+        engine = await asyncio.get_running_loop().run_in_executor(
+            thread, warm_engine, settings, metrics
+        )
         gallery = ExactGallery(engine.dimensions)
         thresholds: dict[OrgId, float] = {}
         galleries = Galleries(gallery, thresholds, stores.people, stores.orgs, engine.model)
@@ -83,18 +87,21 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
             thread=thread,
             workers=workers,
             looker=Looker(
-                *(engine, encoder, header, decode, thread, photos), batch=settings.models.batch
+                *(engine, encoder, header, decode, thread, photos),
+                batch=frames_at_once(settings, engine),
             ),
             likeness=Likeness(
                 *(gallery, engine.calibration, stores.people),
                 *(settings.recognition.threshold, thresholds),
             ),
-            metrics=Metrics.on(),
+            metrics=metrics,
         )
 
 
-def warm_engine(settings: Settings) -> FaceEngine:
+def warm_engine(settings: Settings, metrics: Metrics | None = None) -> FaceEngine:
     """The models that *settings* name, run once. Blocks for a second or two.
+
+    *metrics* count batches that the memory did not suffice for.
 
     Raises:
         ModelTrouble: a model's file is not there, is another one, or cannot be run.
@@ -105,14 +112,35 @@ def warm_engine(settings: Settings) -> FaceEngine:
         settings.model_directory,
         models.detector,
         models.embedder,
-        providers=providers(settings),
-        threads=model_threads(settings),
+        runtime=runtime(settings, metrics),
+        detector_precision=Precision(models.detector_precision),
+        embedder_precision=Precision(models.embedder_precision),
         long_side=rule.long_side_px,
         score_threshold=rule.detector_score,
         calibration=calibration.in_force(settings, registry.card(models.embedder)),
     )
     engine.warm_up()
     return engine
+
+
+def runtime(settings: Settings, metrics: Metrics | None = None) -> Runtime:
+    """What runs the models; what is measured and compiled is kept in the home."""
+    halved = metrics.batches_halved.labels if metrics else None
+    return Runtime(
+        providers(settings),
+        model_threads(settings),
+        settings.home_path / "engine",
+        halved=lambda model: halved(model).inc() if halved else None,
+    )
+
+
+def frames_at_once(settings: Settings, engine: FaceEngine) -> int:
+    """Frames of different cameras in one call: as the settings say, else what was measured to pay.
+
+    Twice the detector's largest batch: while one runs the next is made ready. At least four:
+    their faces are embedded together.
+    """
+    return settings.models.batch or max(4, 2 * engine.sessions[0].buckets.most)
 
 
 def model_threads(settings: Settings) -> int:

@@ -20,7 +20,7 @@ from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
 from facewatch.app.clusters import cluster_unknown
 from facewatch.app.looking import looking
-from facewatch.app.recognition import Recognition, standstill_of, visiting_of
+from facewatch.app.recognition import Recognition, frames_at_once, standstill_of, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.still import Known, StillRegions, known_regions
 from facewatch.app.stores import Stores
@@ -140,7 +140,7 @@ async def run_service(
                 group.create_task(
                     recognise(
                         *(frames, recogniser, recognition.thread, visits, turn),
-                        batch=settings.models.batch,
+                        batch=frames_at_once(settings, recognition.engine),
                     )
                 ),
                 group.create_task(record(visits, recorder)),

@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager
 from dataclasses import dataclass
 
 from facewatch.app import calibration
-from facewatch.app.recognition import model_threads, providers, rule_of
+from facewatch.app.recognition import rule_of, runtime
 from facewatch.app.stores import Stores
 from facewatch.domain.ids import OrgId
 from facewatch.errors import InvalidSettings
@@ -17,7 +17,7 @@ from facewatch.people.embed_again import AgainEmbedder
 from facewatch.people.whatif import Reconsiderer
 from facewatch.settings import Settings
 from facewatch.vision import registry
-from facewatch.vision.cards import Kind, ModelCard
+from facewatch.vision.cards import Kind, ModelCard, Precision
 from facewatch.vision.engine import open_embedder
 from facewatch.vision.pictures import decode
 
@@ -84,9 +84,10 @@ async def open_again(
         embedder = await asyncio.to_thread(
             open_embedder,
             *(settings.model_directory, card.name),
-            providers=providers(settings),
-            threads=model_threads(settings),
+            runtime(settings),
+            Precision(settings.models.embedder_precision),
         )
+        await asyncio.get_running_loop().run_in_executor(thread, embedder.warm_up)
         yield AgainEmbedder(embedder, stores.past, stores.blobs, decode, thread)
 
 

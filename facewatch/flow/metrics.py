@@ -64,6 +64,7 @@ class Metrics:
         camera_state: By camera and state: 1 for the state it is in, else 0.
         faces_detected: Boxes that the detector gave.
         embeddings: Crops that were embedded.
+        batches_halved: By model: the memory did not suffice for a batch; later ones are smaller.
         events_recorded: Closed visits, by kind: known or unknown.
         spool_backlog: Event versions on the local disk that the stores do not have yet.
         spool_bytes: Bytes of these.
@@ -86,6 +87,7 @@ class Metrics:
     camera_state: Gauge
     faces_detected: Counter
     embeddings: Counter
+    batches_halved: Counter
     events_recorded: Counter
     spool_backlog: Gauge
     spool_bytes: Gauge
@@ -126,6 +128,9 @@ class Metrics:
             camera_state=gauge("camera_state", "1 for the camera's state", "camera", "state"),
             faces_detected=counter("faces_detected_total", "Faces found in frames"),
             embeddings=counter("embeddings_total", "Crops embedded"),
+            batches_halved=counter(
+                "model_batches_halved_total", "Batches that the memory did not suffice for", "model"
+            ),
             events_recorded=counter("events_recorded_total", "Visits recorded", "kind"),
             spool_backlog=gauge("spool_backlog", "Event versions not yet in the stores"),
             spool_bytes=gauge("spool_bytes", "Bytes not yet in the stores"),

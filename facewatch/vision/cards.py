@@ -1,6 +1,7 @@
 """What there is to know about a model before it is loaded."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from enum import StrEnum
 
 from facewatch.domain.calibration import Calibration
@@ -35,6 +36,17 @@ class Colour(StrEnum):
     """As OpenCV decodes and as we keep pictures."""
     RGB = "rgb"
     """Turned round inside the graph: see `session.prepare`."""
+
+
+class Precision(StrEnum):
+    """With which numbers a model calculates."""
+
+    FP32 = "fp32"
+    """As it was taught."""
+    FP16 = "fp16"
+    """Half as many bits: OpenVINO, CUDA and TensorRT."""
+    INT8 = "int8"
+    """Whole numbers, by ranges that were measured beforehand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,6 +139,8 @@ class ModelCard:
         calibration: What a cosine means; None for a detector.
         telling: Lengths of the embedder's raw output from which a template tells something about
             who it is, and everything; None where nobody has measured them.
+        precisions: With which it may be run: what each costs stands in docs/accuracy.md.
+        refused: Of those that were measured and are not among them: why.
     """
 
     name: str
@@ -141,3 +155,5 @@ class ModelCard:
     dimensions: int = 0
     calibration: Calibration | None = None
     telling: tuple[float, float] | None = None
+    precisions: tuple[Precision, ...] = (Precision.FP32,)
+    refused: Mapping[Precision, str] = field(default_factory=dict)

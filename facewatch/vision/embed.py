@@ -19,6 +19,10 @@ class Embedder:
         self._session = session
 
     @property
+    def session(self) -> Session:
+        return self._session
+
+    @property
     def card(self) -> ModelCard:
         return self._session.card
 
@@ -54,5 +58,5 @@ class Embedder:
         return raw / lengths, telling.astype(np.float32)
 
     def warm_up(self) -> None:
-        """Run each batch size once."""
+        """See `Session.warm_up`."""
         self._session.warm_up(SIDE, SIDE)

@@ -12,10 +12,11 @@ from facewatch.errors import InvalidSettings
 from facewatch.ports.streams import Picture
 from facewatch.vision import registry
 from facewatch.vision.align import align
-from facewatch.vision.cards import Kind, ModelCard
+from facewatch.vision.cards import Kind, ModelCard, Precision
 from facewatch.vision.detect.detector import Detector
 from facewatch.vision.embed import Embedder
 from facewatch.vision.quality import promise, quality
+from facewatch.vision.runtime import Runtime
 from facewatch.vision.session import Session
 
 
@@ -71,8 +72,16 @@ class FaceEngine:
         """As `embed`, and (n,) how much each template tells about who it is, 0..1."""
         return self._embedder.embed_telling(crops)
 
+    @property
+    def sessions(self) -> tuple[Session, Session]:
+        """The detector's and the embedder's."""
+        return self._detector.session, self._embedder.session
+
     def warm_up(self, width: int = 1280, height: int = 720) -> None:
-        """Run everything once for pictures of this size, so that the first is not the slow one."""
+        """Choose batch sizes for pictures of this size, and run everything once.
+
+        The first time takes a second or two more: see `Session.warm_up`.
+        """
         self._detector.warm_up(width, height)
         self._embedder.warm_up()
 
@@ -82,8 +91,9 @@ def open_engine(
     detector: str = "yunet",
     embedder: str = "sface",
     *,
-    providers: Sequence[str] = ("cpu",),
-    threads: int = 1,
+    runtime: Runtime | None = None,
+    detector_precision: Precision = Precision.FP32,
+    embedder_precision: Precision = Precision.FP32,
     long_side: int = 640,
     score_threshold: float = 0.7,
     calibration: Calibration | None = None,
@@ -91,36 +101,39 @@ def open_engine(
     """The engine with the models of these names, whose files lie in *directory*.
 
     Args:
-        providers: ``cpu``, ``cuda``, ``tensorrt``, ``openvino``; the preferred one first.
-        threads: Cores that one model run may use.
+        runtime: What runs them; None: one core.
         long_side: Pictures are scaled down to this before detection, pixels; never up.
         score_threshold: Faces with a smaller score, 0..1, are none.
         calibration: What a cosine means; None: as the embedder's card says.
 
     Raises:
         NotFound: no model has this name.
-        InvalidSettings: a model of this name is there, but not for this purpose.
+        InvalidSettings: a model of this name is there, but not for this purpose, or not with
+            this precision.
         ModelMissing, ModelCorrupt, LicenceNotAccepted: a file is not usable.
         ProviderMissing: a provider is not there.
     """
     finds = _card(detector, Kind.DETECTOR)
     return FaceEngine(
         Detector(
-            Session(finds, directory, providers=providers, threads=threads),
+            Session(finds, directory, runtime, precision=detector_precision),
             long_side=long_side,
             threshold=score_threshold,
         ),
-        open_embedder(directory, embedder, providers=providers, threads=threads),
+        open_embedder(directory, embedder, runtime, embedder_precision),
         calibration,
     )
 
 
 def open_embedder(
-    directory: Path, name: str, *, providers: Sequence[str] = ("cpu",), threads: int = 1
+    directory: Path,
+    name: str,
+    runtime: Runtime | None = None,
+    precision: Precision = Precision.FP32,
 ) -> Embedder:
     """The embedder alone, for faces that are aligned already; as `open_engine`."""
     card = _card(name, Kind.EMBEDDER)
-    return Embedder(Session(card, directory, providers=providers, threads=threads))
+    return Embedder(Session(card, directory, runtime, precision=precision))
 
 
 def _card(name: str, kind: Kind) -> ModelCard:

@@ -20,21 +20,22 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
-from facewatch.vision.cards import Colour, Family, Input, ModelCard
+from facewatch.vision.cards import Colour, Family, Input, ModelCard, Precision
 
 _VERSION = 1
 _PIXELS = "facewatch_pixels"
 
 
-def prepared(card: ModelCard, path: Path) -> Path | bytes:
+def prepared(card: ModelCard, path: Path, precision: Precision) -> Path | bytes:
     """The changed graph of the verified file at *path*: a file beside it, made on first use.
 
     Safe beside another process that does the same. Where nothing can be written, the graph itself.
     """
-    cache = path.parent / ".prepared" / f"{path.stem}.{card.sha256[:16]}.{_VERSION}.onnx"
+    kind = "" if precision is Precision.FP32 else f".{precision}"
+    cache = path.parent / ".prepared" / f"{path.stem}.{card.sha256[:16]}.{_VERSION}{kind}.onnx"
     if cache.exists():
         return cache
-    graph: bytes = _changed(onnx.load(path), card).SerializeToString()
+    graph: bytes = _with(precision, _changed(onnx.load(path), card)).SerializeToString()
     try:
         cache.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=cache.parent, delete=False) as file:
@@ -44,6 +45,16 @@ def prepared(card: ModelCard, path: Path) -> Path | bytes:
     except OSError:
         return graph
     return cache
+
+
+def _with(precision: Precision, model: onnx.ModelProto) -> onnx.ModelProto:
+    if precision is Precision.FP16:
+        # Rarely needed, and slow to import.
+        from onnxruntime.transformers.float16 import convert_float_to_float16
+
+        halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
+        return halved
+    return model
 
 
 def _changed(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:

@@ -16,6 +16,7 @@ from facewatch.vision.cards import (
     Licence,
     ModelCard,
     Packaged,
+    Precision,
     ZippedDownload,
 )
 
@@ -104,6 +105,7 @@ _CARDS = (
             "MIT", "https://github.com/ShiqiYu/libfacedetection/blob/master/LICENSE", True
         ),
         input=Input(Colour.BGR, mean=0.0, scale=1.0, side=None),
+        precisions=(Precision.FP32, Precision.FP16),
     ),
     ModelCard(
         name="sface",
@@ -125,6 +127,7 @@ _CARDS = (
         dimensions=128,
         calibration=SFACE_CALIBRATION,
         telling=(6.0, 10.0),
+        precisions=(Precision.FP32, Precision.FP16),
     ),
     _scrfd(
         "scrfd-2.5g",

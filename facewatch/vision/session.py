@@ -1,117 +1,88 @@
-"""ONNX Runtime sessions that take any number of pictures and see only a few batch sizes.
+"""One loaded model that takes any number of pictures and sees only a few batch sizes."""
 
-A varying batch size makes ONNX Runtime's memory grow without end, so pictures are run in batches
-of fixed sizes.
-"""
-
-from collections.abc import Sequence
-from dataclasses import dataclass
+import logging
 from pathlib import Path
 
 import numpy as np
-import onnxruntime as ort
 from numpy.typing import NDArray
 
-from facewatch.errors import ModelCorrupt, ProviderMissing
-from facewatch.vision import graph
-from facewatch.vision.cards import Kind, ModelCard
+from facewatch.errors import ModelOutOfMemory
+from facewatch.vision import graph, measured
+from facewatch.vision.batching import Buckets
+from facewatch.vision.cards import Kind, ModelCard, Precision
 from facewatch.vision.fetch import verify
+from facewatch.vision.measured import Circumstances, Measured
+from facewatch.vision.runtime import RunFailed, Runtime, is_out_of_memory, machine, opened
+from facewatch.vision.trial import Outputs, tried
 
-_PROVIDERS = {
-    "cpu": "CPUExecutionProvider",
-    "cuda": "CUDAExecutionProvider",
-    "tensorrt": "TensorrtExecutionProvider",
-    "openvino": "OpenVINOExecutionProvider",
-}
+log = logging.getLogger(__name__)
 
-_ERROR = 3  # ONNX Runtime's severity; its warnings say nothing that an operator could act on
+_ACCELERATOR_SIZES = (1, 2, 4, 8, 16, 32, 64)
+_CPU_SIZES = (1, 2, 4, 8)
 
-
-@dataclass(frozen=True, slots=True)
-class Batching:
-    """Into which batches pictures are put.
-
-    Attributes:
-        sizes: Allowed batch sizes, rising, from 1.
-        padded: Fill up to the next size with black; else split so that no work is wasted.
-    """
-
-    sizes: tuple[int, ...]
-    padded: bool
-
-    def plan(self, count: int) -> list[tuple[int, int]]:
-        """(pictures, batch size) of each batch for *count* pictures, in their order.
-
-        >>> Batching((1, 2, 4), padded=False).plan(7)
-        [(4, 4), (2, 2), (1, 1)]
-        >>> Batching((1, 2, 4), padded=True).plan(7)
-        [(4, 4), (3, 4)]
-        """
-        batches = []
-        while count > 0:
-            if self.padded:
-                size = next((size for size in self.sizes if size >= count), self.sizes[-1])
-            else:
-                size = max(size for size in self.sizes if size <= count)
-            batches.append((min(size, count), size))
-            count -= size
-        return batches
-
-
-ACCELERATOR = Batching((1, 2, 4, 8, 16), padded=True)
-CPU = {
-    Kind.DETECTOR: Batching((1,), padded=False),  # four at once cost a tenth more than one by one
-    Kind.EMBEDDER: Batching((1, 2, 4), padded=False),  # beyond four, two cores gain nothing
-}
-
-
-def best_provider() -> str:
-    """The fastest that this build of ONNX Runtime has; whether it starts, `Session` finds out."""
-    built_in = ort.get_available_providers()
-    return next(name for name in ("cuda", "openvino", "cpu") if _PROVIDERS[name] in built_in)
+_USUAL = {Kind.DETECTOR: Buckets({1: 1.0}), Kind.EMBEDDER: Buckets({1: 1.0, 2: 2.0, 4: 4.0})}
+_USUAL_ACCELERATOR = Buckets({size: 16.0 + size for size in (1, 2, 4, 8, 16)})
 
 
 class Session:
     """One loaded model. Blocks; one thread at a time.
 
-    Args:
-        providers: ``cpu``, ``cuda``, ``tensorrt``, ``openvino`` or ONNX Runtime's own names, the
-            preferred one first. Each of them is demanded.
-        threads: How many cores one run may use.
-        batching: What suits the first provider, if None.
+    Until `warm_up` has measured, batches are of sizes that are usual for the provider; with
+    *buckets* of just these. A batch for which the memory does not suffice is halved, and later
+    ones too.
 
     Raises:
         ModelMissing, ModelCorrupt, LicenceNotAccepted: see `fetch.verify`.
-        ProviderMissing: a provider is not in this build, or does not start on this machine.
+        InvalidSettings, ProviderMissing: see `runtime.opened`.
     """
 
     def __init__(
         self,
         card: ModelCard,
         directory: Path,
+        runtime: Runtime | None = None,
         *,
-        providers: Sequence[str] = ("cpu",),
-        threads: int = 1,
-        batching: Batching | None = None,
+        precision: Precision = Precision.FP32,
+        buckets: Buckets | None = None,
     ) -> None:
         self.card = card
-        wanted = [_PROVIDERS.get(name, name) for name in providers]
-        self._batching = batching or (
-            CPU[card.kind] if wanted[0] == _PROVIDERS["cpu"] else ACCELERATOR
-        )
-        self._session = _open(card, directory, wanted, threads)
+        self.precision = precision
+        self.halvings = 0
+        self.measured: Measured | None = None
+        self._runtime = runtime = runtime or Runtime()
+        model = graph.prepared(card, verify(card, directory), runtime.inside(precision))
+        self._session = opened(card, model, runtime, precision)
         self._input = self._session.get_inputs()[0].name
+        self._settled = buckets is not None
+        usual = _USUAL_ACCELERATOR if runtime.accelerated else _USUAL[card.kind]
+        self._buckets = buckets or usual
 
-    def run(self, pictures: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
-        """The outputs for *pictures*, n x height x width x 3, BGR; the first axis of each is n."""
-        parts, start = [], 0
-        for count, size in self._batching.plan(len(pictures)):
-            batch = pictures[start : start + count]
-            if count < size:
-                batch = np.concatenate(
-                    [batch, np.zeros((size - count, *batch.shape[1:]), np.uint8)]
-                )
-            outputs = self._session.run(None, {self._input: batch})
+    @property
+    def buckets(self) -> Buckets:
+        """The batch sizes in use."""
+        return self._buckets
+
+    def run(self, pictures: NDArray[np.uint8]) -> Outputs:
+        """The outputs for *pictures*, n x height x width x 3, BGR; the first axis of each is n.
+
+        Of no pictures there are no answers, and the model is not asked.
+
+        Raises:
+            ModelOutOfMemory: not even the smallest batch can be run.
+        """
+        if not len(pictures):
+            return self._nothing()
+        parts: list[Outputs] = []
+        start = 0
+        while start < len(pictures):
+            count, size = self._buckets.plan(len(pictures) - start)[0]
+            try:
+                outputs = self._run(_filled(pictures[start : start + count], size))
+            except RunFailed as error:
+                if not is_out_of_memory(error):
+                    raise
+                self._halve(size, error)
+                continue
             parts.append([output[:count] for output in outputs])
             start += count
         if len(parts) == 1:
@@ -119,60 +90,71 @@ class Session:
         return [np.concatenate(outputs) for outputs in zip(*parts, strict=True)]
 
     def warm_up(self, width: int, height: int) -> None:
-        """Run each batch size once, so that the first real picture is not the slow one."""
-        for size in self._batching.sizes:
+        """Choose batch sizes and run each once, so that the first real picture is not slow.
+
+        What was measured before in these circumstances counts; else it is measured now, which
+        takes up to a second, and is written down. Called again it only runs.
+        """
+        if not self._settled:
+            self.measured = self._measured(width, height)
+            self._buckets = self.measured.buckets
+            self._settled = True
+        for size in self._buckets.sizes:
             self.run(np.zeros((size, height, width, 3), np.uint8))
 
-
-def _open(
-    card: ModelCard, directory: Path, providers: Sequence[str], threads: int
-) -> ort.InferenceSession:
-    built_in = ort.get_available_providers()
-    for provider in providers:
-        if provider not in built_in:
-            raise ProviderMissing(
-                f"this ONNX Runtime has no {provider}, only {', '.join(built_in)}",
-                "install facewatch with the extra that has it (cpu, gpu, openvino; only one of "
-                "them), or take it out of the setting",
-            )
-    model = graph.prepared(card, verify(card, directory))
-    try:
-        session = ort.InferenceSession(
-            model, _options(threads), providers=[_with_options(each, threads) for each in providers]
+    def _measured(self, width: int, height: int) -> Measured:
+        about = Circumstances(
+            model=self.card.name,
+            digest=self.card.sha256,
+            provider=self._runtime.first,
+            precision=self.precision,
+            canvas=f"{width}x{height}",
+            machine=machine(self._runtime),
         )
-    except Exception as error:
-        raise ModelCorrupt(
-            f"model {card.name!r} does not load on {providers[0]}: {error}",
-            f"if it ever did, delete {directory / '.prepared'} and try again",
-        ) from error
-    for provider in providers:
-        if provider not in session.get_providers():
-            raise ProviderMissing(
-                f"{provider} does not start on this machine; ONNX Runtime fell back to "
-                f"{', '.join(session.get_providers())}",
-                "check its driver and libraries, or take it out of the setting",
-            )
-    return session
+        found = measured.kept(self._runtime.folder, about)
+        if found is None:
+            sizes = _ACCELERATOR_SIZES if self._runtime.accelerated else _CPU_SIZES
+            found = tried(self._run, sizes, width, height)
+            found = measured.keep(self._runtime.folder, about, found)
+            if not found.batches:
+                log.warning(
+                    "model %s answers otherwise in a batch than alone: pictures are run one by one",
+                    self.card.name,
+                )
+        return found
+
+    def _run(self, batch: NDArray[np.uint8]) -> Outputs:
+        outputs: Outputs = self._session.run(None, {self._input: batch})
+        return outputs
+
+    def _halve(self, size: int, error: Exception) -> None:
+        self.halvings += 1
+        self._runtime.halved(self.card.name)
+        smaller = self._buckets.below(size)
+        if smaller is None:
+            raise ModelOutOfMemory(
+                f"model {self.card.name!r}: the memory of {self._runtime.first} does not suffice"
+                f" for a batch of {size}",
+                "free memory there, or choose a smaller recognition.long_side_px or another of"
+                " models.providers",
+            ) from error
+        self._buckets = smaller
+        log.warning(
+            "model %s: the memory of %s does not suffice for %d pictures at once, from now on %d",
+            *(self.card.name, self._runtime.first, size, smaller.most),
+        )
+
+    def _nothing(self) -> Outputs:
+        shapes = [each.shape[1:] for each in self._session.get_outputs()]
+        return [
+            np.empty((0, *(side if isinstance(side, int) else 0 for side in shape)), np.float32)
+            for shape in shapes
+        ]
 
 
-def _options(threads: int) -> ort.SessionOptions:
-    options = ort.SessionOptions()
-    options.intra_op_num_threads = threads
-    options.inter_op_num_threads = 1
-    options.log_severity_level = _ERROR
-    # Threads that spin for work burn the cores that decode the next frame.
-    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
-    return options
-
-
-def _with_options(provider: str, threads: int) -> str | tuple[str, dict[str, str]]:
-    match provider:
-        case "OpenVINOExecutionProvider":
-            return provider, {"device_type": "CPU", "num_of_threads": str(threads)}
-        case "CUDAExecutionProvider":
-            # Exhaustive search runs again for each new canvas; growth by doubling never shrinks.
-            return provider, {
-                "cudnn_conv_algo_search": "HEURISTIC",
-                "arena_extend_strategy": "kSameAsRequested",
-            }
-    return provider
+def _filled(pictures: NDArray[np.uint8], size: int) -> NDArray[np.uint8]:
+    """Up to *size* with black."""
+    missing = size - len(pictures)
+    if not missing:
+        return pictures
+    return np.concatenate([pictures, np.zeros((missing, *pictures.shape[1:]), np.uint8)])

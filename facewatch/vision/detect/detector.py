@@ -32,6 +32,10 @@ class Detector:
         self._sheets = Sheets()
         self._decode, self._overlap = _FAMILIES[session.card.family]
 
+    @property
+    def session(self) -> Session:
+        return self._session
+
     def detect(self, pictures: Sequence[Picture]) -> list[list[Detection]]:
         """The faces of each picture, best first; pictures of equal canvas share a batch."""
         return [seen.faces for seen in self.watch(pictures)]
@@ -60,5 +64,5 @@ class Detector:
         return [found[place] for place in range(len(pictures))]
 
     def warm_up(self, width: int, height: int) -> None:
-        """Run each batch size once for pictures of this size."""
+        """For pictures of this size: see `Session.warm_up`."""
         self._session.warm_up(*Canvas.of(width, height, self._long_side).size)

@@ -1,0 +1,238 @@
+"""What runs models: ONNX Runtime's providers, with threads and precision."""
+
+import json
+import os
+import platform
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import onnxruntime as ort
+from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, RuntimeException
+
+from facewatch.errors import InvalidSettings, ModelCorrupt, ProviderMissing
+from facewatch.vision.cards import ModelCard, Precision
+
+_PROVIDERS = {
+    "cpu": "CPUExecutionProvider",
+    "cuda": "CUDAExecutionProvider",
+    "tensorrt": "TensorrtExecutionProvider",
+    "openvino": "OpenVINOExecutionProvider",
+}
+
+_ACCELERATORS = ("cuda", "tensorrt")
+_HALF_PRECISION = ("openvino", "cuda", "tensorrt")
+
+_ERROR = 3  # ONNX Runtime's severity; its warnings say nothing that an operator could act on
+
+RunFailed = (Fail, RuntimeException, EPFail, MemoryError)
+"""What a run raises: ONNX Runtime's errors share no base."""
+
+_NO_MEMORY = (
+    "out of memory",
+    "outofmemory",
+    "failed to allocate",
+    "smaller than requested bytes",
+    "alloc_failed",
+    "bad_alloc",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Runtime:
+    """Where and how models run.
+
+    Attributes:
+        providers: ``cpu``, ``openvino``, ``cuda``, ``tensorrt``, the preferred one first. Each of
+            them is demanded.
+        threads: How many cores one run may use.
+        folder: What was measured and compiled is kept there; None: nowhere.
+        halved: Told the model whose batches had to become smaller for want of memory.
+    """
+
+    providers: tuple[str, ...] = ("cpu",)
+    threads: int = 1
+    folder: Path | None = None
+    halved: Callable[[str], None] = lambda _: None
+
+    @property
+    def first(self) -> str:
+        return self.providers[0]
+
+    @property
+    def accelerated(self) -> bool:
+        return self.first in _ACCELERATORS
+
+    def inside(self, precision: Precision) -> Precision:
+        """With which numbers the graph itself calculates: some providers turn it round themselves.
+
+        >>> Runtime(("openvino",)).inside(Precision.FP16).value
+        'fp32'
+        """
+        by_itself = precision is Precision.FP16 and self.first in ("openvino", "tensorrt")
+        return Precision.FP32 if by_itself else precision
+
+
+def best_provider() -> str:
+    """The fastest that this build of ONNX Runtime has; whether it starts, `opened` finds out."""
+    built_in = ort.get_available_providers()
+    return next(name for name in ("cuda", "openvino", "cpu") if _PROVIDERS[name] in built_in)
+
+
+def opened(
+    card: ModelCard, model: Path | bytes, runtime: Runtime, precision: Precision
+) -> ort.InferenceSession:
+    """A session for *model* on every provider that *runtime* demands.
+
+    Raises:
+        InvalidSettings: a provider is none, or cannot run the model with this precision.
+        ProviderMissing: a provider is not in this build, or does not start on this machine.
+        ModelCorrupt: ONNX Runtime does not take the model.
+    """
+    _refuse_absent(runtime)
+    _refuse_precision(card, runtime, precision)
+    demanded = [_PROVIDERS[name] for name in runtime.providers]
+    try:
+        session = ort.InferenceSession(
+            model,
+            _options(runtime.threads),
+            providers=[
+                (_PROVIDERS[name], _provider_options(name, card, runtime, precision))
+                for name in _with_helpers(runtime.providers)
+            ],
+            enable_fallback=0,  # else a provider that fails is left out, with a line on stdout
+        )
+    except Exception as error:
+        raise ModelCorrupt(
+            f"model {card.name!r} does not load on {runtime.first}: {error}",
+            "delete the folder .prepared beside the model and try again; if that does not help,"
+            f" take {runtime.first} out of models.providers",
+        ) from error
+    for provider in demanded:
+        if provider not in session.get_providers():
+            raise ProviderMissing(
+                f"{provider} does not start on this machine; ONNX Runtime fell back to "
+                f"{', '.join(session.get_providers())}",
+                "check its driver and libraries, or take it out of the setting",
+            )
+    return session
+
+
+def is_out_of_memory(error: Exception) -> bool:
+    """Whether a run failed because its memory did not suffice: a smaller batch may go through."""
+    said = str(error).lower()
+    return isinstance(error, MemoryError) or any(words in said for words in _NO_MEMORY)
+
+
+def machine(runtime: Runtime) -> str:
+    """What a measurement holds for beside the model: processor, cores, ONNX Runtime, GPU driver."""
+    parts = [
+        _processor(),
+        f"{os.cpu_count()} cores",
+        f"onnxruntime {ort.__version__}",
+        f"{runtime.threads} threads",
+    ]
+    driver = Path("/proc/driver/nvidia")
+    if runtime.accelerated and driver.exists():
+        parts += [it.read_text() for it in sorted(driver.glob("gpus/*/information"))]
+        parts += [it.read_text() for it in driver.glob("version")]
+    return ", ".join(parts)
+
+
+def _processor() -> str:
+    try:
+        lines = Path("/proc/cpuinfo").read_text().splitlines()
+    except OSError:
+        lines = []
+    told = dict.fromkeys(
+        line.partition(":")[2].strip()
+        for line in lines
+        if line.startswith(("model name", "cpu family", "model\t", "stepping"))
+    )
+    return " ".join(told) or platform.processor() or platform.machine()
+
+
+def _refuse_absent(runtime: Runtime) -> None:
+    built_in = ort.get_available_providers()
+    for name in runtime.providers:
+        if name not in _PROVIDERS:
+            raise InvalidSettings(
+                f"models.providers: there is no provider {name!r}",
+                f"choose from {', '.join(_PROVIDERS)}",
+            )
+        if _PROVIDERS[name] not in built_in:
+            raise ProviderMissing(
+                f"this ONNX Runtime has no {_PROVIDERS[name]}, only {', '.join(built_in)}",
+                "install facewatch with the extra that has it (cpu, gpu, openvino; only one of "
+                "them), or take it out of the setting",
+            )
+
+
+def _refuse_precision(card: ModelCard, runtime: Runtime, precision: Precision) -> None:
+    if precision not in card.precisions:
+        why = card.refused.get(precision, "nobody has measured what it costs")
+        raise InvalidSettings(
+            f"model {card.name!r} is not run with {precision}: {why}",
+            f"choose one of: {', '.join(card.precisions)}",
+        )
+    if precision is Precision.FP16 and runtime.first not in _HALF_PRECISION:
+        raise InvalidSettings(
+            f"{runtime.first} cannot calculate with {precision}",
+            f"choose fp32, or one of {', '.join(_HALF_PRECISION)} in models.providers",
+        )
+
+
+def _with_helpers(providers: tuple[str, ...]) -> list[str]:
+    """TensorRT leaves CUDA what it cannot do itself, instead of the CPU."""
+    names = list(providers)
+    if "tensorrt" in names and "cuda" not in names:
+        names.insert(names.index("tensorrt") + 1, "cuda")
+    return names
+
+
+def _options(threads: int) -> ort.SessionOptions:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = threads
+    options.inter_op_num_threads = 1
+    options.log_severity_level = _ERROR
+    # Threads that spin for work burn the cores that decode the next frame.
+    options.add_session_config_entry("session.intra_op.allow_spinning", "0")
+    return options
+
+
+def _provider_options(
+    name: str, card: ModelCard, runtime: Runtime, precision: Precision
+) -> dict[str, str]:
+    half = precision is Precision.FP16
+    match name:
+        case "openvino":
+            properties = {
+                "INFERENCE_PRECISION_HINT": "f16" if half else "f32",
+                "INFERENCE_NUM_THREADS": str(runtime.threads),
+                "ENABLE_CPU_PINNING": "NO",  # pinned threads wait for a core that a reader has
+            }
+            return {"device_type": "CPU", "load_config": json.dumps({"CPU": properties})}
+        case "cuda":
+            # Exhaustive search runs again for each new canvas; growth by doubling never shrinks.
+            return {
+                "cudnn_conv_algo_search": "HEURISTIC",
+                "arena_extend_strategy": "kSameAsRequested",
+            }
+        case "tensorrt":
+            return {"trt_fp16_enable": str(half)} | _engine_cache(card, runtime)
+    return {}
+
+
+def _engine_cache(card: ModelCard, runtime: Runtime) -> dict[str, str]:
+    """TensorRT builds an engine for minutes: it is kept."""
+    if runtime.folder is None:
+        return {}
+    kept = runtime.folder / "tensorrt"
+    kept.mkdir(parents=True, exist_ok=True)
+    return {
+        "trt_engine_cache_enable": "True",
+        "trt_engine_cache_path": str(kept),
+        "trt_engine_cache_prefix": f"{card.name}.{card.sha256[:16]}",
+        "trt_timing_cache_enable": "True",
+        "trt_timing_cache_path": str(kept),
+    }

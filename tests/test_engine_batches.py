@@ -1,0 +1,282 @@
+"""Which batches pay is measured and remembered; what cannot be batched goes one by one."""
+
+import hashlib
+import json
+import os
+import re
+import resource
+import subprocess
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import onnx
+import pytest
+from numpy.typing import NDArray
+from onnx import TensorProto, helper, numpy_helper
+
+from facewatch.errors import InvalidSettings, ProviderMissing
+from facewatch.vision import registry
+from facewatch.vision.batching import Buckets, paying
+from facewatch.vision.cards import Colour, Family, Input, ModelCard, Precision
+from facewatch.vision.engine import open_engine
+from facewatch.vision.runtime import Runtime
+from facewatch.vision.session import Session
+from facewatch.vision.trial import tried
+
+YUNET, SFACE = registry.card("yunet"), registry.card("sface")
+
+
+def noise(count: int, side: int) -> NDArray[np.uint8]:
+    return np.random.default_rng(7).integers(0, 256, (count, side, side, 3), np.uint8)
+
+
+# --- choosing ---------------------------------------------------------------------------------
+
+
+def test_only_batches_in_which_a_picture_costs_less_are_kept() -> None:
+    on_a_cpu = {1: 6.8, 2: 14.4, 4: 31.7}
+    on_a_gpu = {1: 1.0, 2: 1.1, 4: 1.3, 8: 2.0, 16: 3.9, 32: 8.0}
+
+    assert paying(on_a_cpu).sizes == (1,)
+    assert paying(on_a_gpu).sizes == (1, 2, 4, 8), "16 saves a fortieth"
+
+
+@pytest.mark.parametrize("count", [0, 1, 2, 3, 5, 7, 31, 64, 1000])
+def test_no_other_cover_of_the_same_pictures_is_cheaper(count: int) -> None:
+    buckets = Buckets({1: 1.0, 2: 1.2, 4: 1.5, 8: 2.9})
+    plan = buckets.plan(count)
+
+    assert sum(pictures for pictures, _ in plan) == count
+    cost = sum(buckets.cost_s[size] for _, size in plan)
+    most_with_fours = -(-count // 4) * 1.5
+    assert cost <= min(count * 1.0, most_with_fours, -(-count // 8) * 2.9) + 1e-9
+
+
+def test_a_measurement_is_made_once_and_read_again(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime = Runtime(folder=tmp_path / "engine")
+    first = Session(YUNET, models, runtime)
+    first.warm_up(64, 64)
+    (file,) = (tmp_path / "engine").iterdir()
+    told = json.loads(file.read_text())
+    assert told["chosen"] == list(first.buckets.sizes)
+    assert told["circumstances"]["digest"] == YUNET.sha256
+
+    told["batch_s"] = {"1": 1.0, "2": 1.1, "4": 1.2}
+    file.write_text(json.dumps(told))
+    again = Session(YUNET, models, runtime)
+    again.warm_up(64, 64)
+    assert again.buckets.sizes == (1, 2, 4), "what is written down counts"
+    assert json.loads(file.read_text()) == told
+
+    Session(YUNET, models, replace(runtime, threads=2)).warm_up(64, 64)
+    Session(YUNET, models, runtime).warm_up(96, 64)
+    assert len(list((tmp_path / "engine").iterdir())) == 3, "other circumstances, other figures"
+    assert not caplog.records
+
+
+@pytest.mark.parametrize("ruin", [b"", b"{}", b'{"batch_s": {"0": 1}}', b"\xff", b"[1]"])
+def test_a_ruined_measurement_is_said_and_made_again(
+    models: Path, tmp_path: Path, ruin: bytes, caplog: pytest.LogCaptureFixture
+) -> None:
+    Session(YUNET, models, Runtime(folder=tmp_path)).warm_up(32, 32)
+    (file,) = tmp_path.iterdir()
+    sound = json.loads(file.read_text())
+    file.write_bytes(ruin)
+
+    Session(YUNET, models, Runtime(folder=tmp_path)).warm_up(32, 32)
+
+    assert json.loads(file.read_text())["circumstances"] == sound["circumstances"]
+    assert [it for it in caplog.messages if "measured again" in it]
+
+
+def test_a_home_that_cannot_be_written_costs_a_measurement_a_start(
+    models: Path, tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "file").write_text("in the way")
+    session = Session(YUNET, models, Runtime(folder=tmp_path / "file" / "engine"))
+
+    session.warm_up(32, 32)
+
+    assert session.measured is not None
+    assert "cannot be written, batches are measured at each start" in caplog.text
+
+
+# --- what is run ------------------------------------------------------------------------------
+
+
+def test_a_batch_of_zero_is_answered_without_the_model(models: Path) -> None:
+    detector = Session(YUNET, models)
+    nothing = np.empty((0, 64, 64, 1), np.uint8)  # which YuNet would not take
+    with pytest.raises(Exception, match="ONNXRuntimeError"):
+        detector.run(np.zeros((1, 64, 64, 1), np.uint8))
+
+    assert [len(it) for it in detector.run(nothing)] == [0] * 12
+    (raw,) = Session(SFACE, models).run(np.empty((0, 112, 112, 3), np.uint8))
+    assert raw.shape == (0, 128)
+
+
+def test_memory_stays_flat_however_many_pictures_come(models: Path) -> None:
+    session = Session(YUNET, models, buckets=Buckets({1: 1.0, 4: 2.0, 8: 3.0}))
+    session.warm_up(320, 320)
+    pictures = noise(40, 320)
+    session.run(pictures)
+    before = _resident_mib()
+
+    for count in np.random.default_rng(3).permutation(40):
+        session.run(pictures[:count])
+
+    assert _resident_mib() - before < 16
+
+
+def _resident_mib() -> float:
+    pages = int(Path("/proc/self/statm").read_text().split()[1])
+    return pages * resource.getpagesize() / 2**20
+
+
+_HUNGRY = """
+import logging, resource, sys
+from pathlib import Path
+import numpy as np
+from facewatch.errors import ModelOutOfMemory
+from facewatch.vision import registry
+from facewatch.vision.batching import Buckets
+from facewatch.vision.runtime import Runtime
+from facewatch.vision.session import Session
+
+logging.basicConfig(format="%(message)s")
+halved = []
+session = Session(
+    registry.card("sface"), Path(sys.argv[1]), Runtime(halved=halved.append),
+    buckets=Buckets({1: 1.0, 16: 1.1, 64: 1.2}),
+)
+faces = np.random.default_rng(1).integers(0, 256, (64, 112, 112, 3), np.uint8)
+detector = Session(registry.card("yunet"), Path(sys.argv[1]), buckets=Buckets({1: 1.0}))
+large = np.zeros((1, 4096, 4096, 3), np.uint8)
+alone = np.concatenate([session.run(faces[n : n + 1])[0] for n in range(20)])
+taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize()
+resource.setrlimit(resource.RLIMIT_AS, (taken + (int(sys.argv[2]) << 20),) * 2)
+together = session.run(faces)[0][:20]
+assert np.allclose(together, alone, rtol=1e-4, atol=1e-5)
+print(session.buckets.sizes, session.halvings, halved)
+try:
+    detector.run(large)
+except ModelOutOfMemory as error:
+    print(error)
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
+def test_a_batch_for_which_memory_does_not_suffice_is_halved_and_counted(models: Path) -> None:
+    """Real memory that really runs out, in the allocator that CUDA has as well."""
+    ran = subprocess.run(
+        [sys.executable, "-c", _HUNGRY, str(models), "70"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+        env=os.environ | {"PYTHONPATH": str(Path(__file__).parent.parent)},
+    )
+
+    assert ran.returncode == 0, ran.stderr
+    counted, refused = ran.stdout.strip().splitlines()
+    assert counted in ("(1, 16) 1 ['sface']", "(1,) 2 ['sface', 'sface']")
+    assert re.match(
+        r"model 'yunet': the memory of cpu does not suffice for a batch of 1; fr", refused
+    )
+    assert (
+        "the memory of cpu does not suffice for 64 pictures at once, from now on 16" in ran.stderr
+    )
+
+
+# --- models with a batch of one inside --------------------------------------------------------
+
+
+def one_by_one(folder: Path, shape: list[int]) -> ModelCard:
+    """An embedder that looks as if it took batches, and forces what it sees into *shape*."""
+    weights = np.random.default_rng(1).normal(0, 0.01, (3, 4)).astype(np.float32)
+    graph = helper.make_graph(
+        [
+            helper.make_node("GlobalAveragePool", ["in"], ["pooled"]),
+            helper.make_node("Reshape", ["pooled", "shape"], ["flat"]),
+            helper.make_node("Gemm", ["flat", "weights"], ["out"]),
+        ],
+        "one",
+        [helper.make_tensor_value_info("in", TensorProto.FLOAT, [1, 3, 112, 112])],
+        [helper.make_tensor_value_info("out", TensorProto.FLOAT, [1, 4])],
+        [
+            numpy_helper.from_array(np.array(shape, np.int64), "shape"),
+            numpy_helper.from_array(weights, "weights"),
+        ],
+    )
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    file = folder / "one.onnx"
+    onnx.save(model, file)
+    return replace(
+        SFACE,
+        name="one",
+        family=Family.SFACE,
+        file=file.name,
+        sha256=hashlib.sha256(file.read_bytes()).hexdigest(),
+        input=Input(Colour.BGR, mean=0.0, scale=1.0, side=112),
+        dimensions=4,
+    )
+
+
+@pytest.mark.parametrize("shape", [[1, 3], [1, -1]], ids=["fails", "mixes pictures up"])
+def test_a_model_with_a_batch_of_one_inside_is_found_out_and_runs_one_by_one(
+    tmp_path: Path, shape: list[int], caplog: pytest.LogCaptureFixture
+) -> None:
+    card = one_by_one(tmp_path, shape)
+    runtime = Runtime(folder=tmp_path / "engine")
+    for _ in range(2):  # measured, then read again
+        session = Session(card, tmp_path, runtime)
+        session.warm_up(112, 112)
+        assert session.buckets.sizes == (1,)
+    assert caplog.text.count("model one answers otherwise in a batch than alone") == 1
+
+    pictures = noise(3, 112)
+    (together,) = session.run(pictures)
+    alone = [session.run(pictures[n : n + 1])[0][0] for n in range(3)]
+    assert np.array_equal(together, np.stack(alone))
+
+
+def test_a_batch_that_is_too_large_for_the_memory_ends_the_trial() -> None:
+    def run(batch: NDArray[np.uint8]) -> list[NDArray[np.float32]]:
+        if len(batch) > 2:
+            raise MemoryError("Failed to allocate memory")
+        return [batch[:, 0, 0].astype(np.float32)]
+
+    assert set(tried(run, (1, 2, 4, 8), 8, 8).cost_s) <= {1, 2}
+
+
+# --- providers and precision ------------------------------------------------------------------
+
+
+def test_a_provider_that_does_not_exist_is_named(models: Path) -> None:
+    with pytest.raises(InvalidSettings, match=r"no provider 'gpu'.*cuda"):
+        open_engine(models, runtime=Runtime(("gpu",)))
+
+
+def test_a_demanded_provider_is_never_replaced(models: Path) -> None:
+    with pytest.raises(ProviderMissing, match=r"TensorrtExecutionProvider"):
+        Session(YUNET, models, Runtime(("cpu", "tensorrt")))
+
+
+@pytest.mark.parametrize("card", registry.CARDS.values(), ids=lambda card: card.name)
+def test_a_precision_that_a_card_does_not_allow_is_refused_with_the_reason(
+    models: Path, card: ModelCard
+) -> None:
+    for precision in set(Precision) - set(card.precisions):
+        if not (models / card.file).exists():
+            continue
+        with pytest.raises(InvalidSettings, match=f"not run with {precision}: .+choose one of"):
+            Session(card, models, precision=precision)
+
+
+def test_a_processor_alone_does_not_calculate_with_half_precision(models: Path) -> None:
+    with pytest.raises(InvalidSettings, match="cpu cannot calculate with fp16"):
+        Session(SFACE, models, precision=Precision.FP16)
