@@ -13,6 +13,7 @@ PROMISED = {
     "frames_received_total",
     "frames_looked_at_total",
     "frames_dropped_total",
+    "stream_changes_total",
     "camera_state",
     "faces_detected_total",
     "embeddings_total",

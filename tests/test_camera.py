@@ -6,10 +6,11 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 from uuid import UUID
 
 import pytest
-from rtsp_server import FaultyServer
+from rtsp_server import FaultyServer, joined
 from videos import counting_pictures
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus
@@ -41,7 +42,8 @@ class Watched:
 
     def __init__(self, open_one: Callable[[Camera], Source] = rtsp) -> None:
         self.frames: Mailbox[CameraId, Frame] = Mailbox()
-        self.board = Board(Metrics.on())
+        self.metrics = Metrics.on()
+        self.board = Board(self.metrics)
         self._open_one = open_one
 
     @asynccontextmanager
@@ -155,10 +157,33 @@ async def test_one_cameras_trouble_does_not_touch_another(video: CodedVideo) -> 
     assert (status.state, status.reason) == (CameraState.LIVE, "")
 
 
+async def test_a_camera_that_changes_its_resolution_stays_and_is_counted(tmp_path: Path) -> None:
+    parts = []
+    for width, height in ((320, 240), (640, 360)):
+        path = tmp_path / f"{width}.mp4"
+        encode_video(path, counting_pictures(50, width, height), fps=50, gop=10)
+        parts.append(CodedVideo.read(path))
+    async with FaultyServer({"lobby": Mount(joined(*parts))}) as server:
+        lobby, watched = camera(server.url("lobby")), Watched()
+        async with watched.watching(lobby):
+            await watched.reaches(lobby, CameraState.LIVE)
+            counted = {"camera": "lobby"}
+            registry = watched.metrics.registry
+            await watched.until(
+                lambda: (registry.get_sample_value("stream_changes_total", counted) or 0) >= 2
+            )
+            status = watched.status(lobby)
+            frame = await watched.next_frame(lobby)
+
+    assert status is not None
+    assert status.state is CameraState.LIVE
+    assert (frame.picture.width, frame.picture.height) in {(320, 240), (640, 360)}
+
+
 class HangingSource:
     """A decoder that never comes back from C."""
 
-    received = 0
+    received = changes = 0
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -189,7 +214,7 @@ async def test_a_decoder_that_hangs_is_left_behind_and_the_camera_opened_anew() 
 class BrokenSource:
     """A source with a bug."""
 
-    received = 0
+    received = changes = 0
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         raise ZeroDivisionError("a bug")

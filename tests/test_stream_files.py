@@ -4,7 +4,7 @@ import os
 import shutil
 import threading
 from datetime import UTC, datetime, timedelta
-from itertools import pairwise, product
+from itertools import product
 from pathlib import Path
 
 import pytest
@@ -26,6 +26,12 @@ real_videos = pytest.mark.skipif(not REAL.is_dir(), reason="needs ../shared/data
 def look(path: Path, looks_per_s: float = 5, start: datetime | None = NOON) -> list[Frame]:
     source = FileSource(CAMERA, path, looks_per_s=looks_per_s, start=start)
     return list(source.frames(threading.Event()))
+
+
+def close_to_ticks(frames: list[Frame], b_frames: int) -> bool:
+    """Whether of 50 pictures every fifth was looked at, or the next one that others refer to."""
+    late = [number - 5 * tick for tick, number in enumerate(numbers(frames))]
+    return len(late) == 10 and 0 <= min(late) <= max(late) <= b_frames
 
 
 def numbers(frames: list[Frame]) -> list[int]:
@@ -53,9 +59,10 @@ def test_every_container_gives_the_frames_that_are_due(
 
     frames = look(path)
 
-    assert numbers(frames) == list(range(0, 50, 5))
-    steps = [b.t_s - a.t_s for a, b in pairwise(frames)]
-    assert steps == pytest.approx([0.2] * 9, abs=0.002)
+    assert close_to_ticks(frames, b_frames)
+    seen = numbers(frames)
+    times = [frame.t_s - frames[0].t_s for frame in frames]
+    assert times == pytest.approx([it / 25 for it in seen], abs=0.002)
     assert {frame.time_source for frame in frames} == {TimeSource.GIVEN}
 
 
@@ -90,7 +97,7 @@ def test_a_frame_is_dated_from_the_start_of_the_videos_own_time(tmp_path: Path, 
     frames = look(late)
 
     assert frames[0].t_s == pytest.approx(100, abs=0.1)
-    assert numbers(frames) == list(range(0, 50, 5))
+    assert close_to_ticks(frames, b_frames=2)
     assert all(frame.at == NOON + timedelta(seconds=frame.t_s) for frame in frames)
     assert duration_s(late) == pytest.approx(frames[0].t_s + 2, abs=0.2)
 
@@ -251,4 +258,4 @@ def test_words_in_a_file_that_are_not_utf_8_do_not_matter(clip: Path, tmp_path: 
     path = tmp_path / "clip.mp4"
     path.write_bytes(clip.read_bytes().replace(b"Lavf", "Lävf".encode("latin-1")))
 
-    assert numbers(look(path)) == list(range(0, 50, 5))
+    assert close_to_ticks(look(path), b_frames=2)

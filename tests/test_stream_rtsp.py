@@ -124,8 +124,10 @@ async def test_frames_arrive_in_order_and_in_time(
     assert {b.sequence - a.sequence for a, b in pairwise(later)} == {1}
 
 
-async def test_only_frames_that_are_due_are_handed_on(video: CodedVideo) -> None:
-    async with FaultyServer({"a": Mount(video)}) as server:
+async def test_only_frames_that_are_due_are_handed_on(folder: Path) -> None:
+    path = folder / "long.mp4"
+    encode_video(path, counting_pictures(FPS), fps=FPS, gop=1000)
+    async with FaultyServer({"a": Mount(CodedVideo.read(path))}) as server:
         watched = source(camera(server.url("a")), looks_per_s=5)
         frames, _ = await watch(watched, 8)
 

@@ -6,6 +6,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.video.stream import VideoStream
 
 from facewatch.domain.faces import Pixels
 
@@ -68,10 +69,12 @@ def coded_as(
     options: dict[str, str] | None = None,
     *,
     fps: int = 25,
+    encoder: str = "libx264",
 ) -> Path:
-    """Encoded by x264 in a format or with options that `encode_video` has no word for."""
+    """Encoded in a format or with options that `encode_video` has no word for."""
     with av.open(str(path), "w") as container:
-        stream = container.add_stream("libx264", rate=Fraction(fps), options=options or {})
+        stream = container.add_stream(encoder, rate=Fraction(fps), options=options or {})
+        assert isinstance(stream, VideoStream)
         for index, pixels in enumerate(pictures):
             if index == 0:
                 stream.height, stream.width = pixels.shape[:2]

@@ -61,6 +61,7 @@ class Metrics:
         frames_received: By camera: decoded or skipped.
         frames_looked_at: By camera: through the detector.
         frames_dropped: By camera: replaced by a newer one before the engine had time.
+        stream_changes: By camera: its pictures came to have another size or rate.
         camera_state: By camera and state: 1 for the state it is in, else 0.
         faces_detected: Boxes that the detector gave.
         embeddings: Crops that were embedded.
@@ -84,6 +85,7 @@ class Metrics:
     frames_received: Counter
     frames_looked_at: Counter
     frames_dropped: Counter
+    stream_changes: Counter
     camera_state: Gauge
     faces_detected: Counter
     embeddings: Counter
@@ -125,6 +127,9 @@ class Metrics:
             frames_dropped=counter(
                 "frames_dropped_total", "Frames replaced by a newer one before analysis", "camera"
             ),
+            stream_changes=counter(
+                "stream_changes_total", "Times that size or rate of the pictures changed", "camera"
+            ),
             camera_state=gauge("camera_state", "1 for the camera's state", "camera", "state"),
             faces_detected=counter("faces_detected_total", "Faces found in frames"),
             embeddings=counter("embeddings_total", "Crops embedded"),
@@ -158,7 +163,12 @@ class Metrics:
 
     def forget_camera(self, camera: str) -> None:
         """A removed camera's series go, so that no dead state is shown."""
-        for metric in (self.frames_received, self.frames_looked_at, self.frames_dropped):
+        for metric in (
+            self.frames_received,
+            self.frames_looked_at,
+            self.frames_dropped,
+            self.stream_changes,
+        ):
             metric.remove_by_labels({"camera": camera})
         self.camera_state.remove_by_labels({"camera": camera})
         self.camera_cpu_seconds.remove_by_labels({"camera": camera})

@@ -86,6 +86,10 @@ class Board:
         if camera.id in self._statuses:
             self._metrics.charge(camera.name, Stage.DECODE, cpu_s)
 
+    def changed(self, camera: Camera, times: int) -> None:
+        """The pictures became of another size or rate so often."""
+        self._metrics.stream_changes.labels(camera.name).inc(times)
+
     def frame(self, camera: Camera, at: datetime) -> None:
         """A frame to look at arrived."""
         self._last_frame[camera.id] = time.monotonic()
@@ -216,13 +220,15 @@ async def _watch_once(
         frames.put(camera.id, frame)
 
     reader = _Reader(camera, source, deliver, partial(board.decoded, camera))
-    received, heard_at, looked_at = 0, time.monotonic(), time.monotonic()
+    received, changes, heard_at, looked_at = 0, 0, time.monotonic(), time.monotonic()
     try:
         while not reader.ended.done():
             await asyncio.wait([reader.ended], timeout=1.0)
             now = time.monotonic()
             arrived, received = source.received - received, source.received
             board.count(camera, arrived, now - looked_at)
+            changed, changes = source.changes - changes, source.changes
+            board.changed(camera, changed)
             looked_at = now
             heard_at = now if arrived else heard_at
             if now - heard_at > patience.silent_s:

@@ -82,3 +82,8 @@ class Source(Protocol):
     def received(self) -> int:
         """Frames decoded or skipped so far; rises while the camera lives. Any thread."""
         ...
+
+    @property
+    def changes(self) -> int:
+        """How often its pictures came to have another size or rate so far. Any thread."""
+        ...

@@ -1,4 +1,4 @@
-"""Packets become frames, and of those the ones that are due: common to cameras and files."""
+"""Packets become the frames that are due: common to cameras and files."""
 
 import logging
 import threading
@@ -13,6 +13,7 @@ from av.video.stream import VideoStream
 
 from facewatch.domain.urls import redact
 from facewatch.errors import UnreadableStream
+from facewatch.stream.thrift import Thrift, Way
 
 # FFmpeg writes to stderr by itself, camera addresses with passwords included.
 av.logging.set_level(av.logging.PANIC)
@@ -22,30 +23,36 @@ log = logging.getLogger(__name__)
 _USUAL_FRAME_S: Final = 0.04
 _NOISE_S: Final = 0.5
 """Timestamps that step back by less are taken for jitter, by more for a new beginning."""
-_EARLY_S: Final = 0.001
-"""A frame counts as due this much before its time: timestamps are rounded."""
 
 
 class VideoReader:
-    """The video in an open container, decoded by the calling thread.
+    """The video in an open container, decoded by the calling thread as far as somebody looks.
 
     One decoder thread: FFmpeg's own cost up to a third more CPU, and there are as many cameras
     as cores soon enough (docs/decisions/0021).
 
     Attributes:
-        received: Frames decoded so far.
+        received: Frames decoded or skipped so far.
+        decoded: Frames decoded so far.
         damaged: Packets that the decoder refused.
+        changes: How often the pictures' size or rate became another, each said in the log.
 
     Raises:
         UnreadableStream: the container has no video, or none that we have a decoder for.
     """
 
-    def __init__(self, container: InputContainer, name: str) -> None:
+    def __init__(self, container: InputContainer, name: str, looks_per_s: float) -> None:
         self.container = container
         self.stream = _video(container, name)
         self.stream.thread_type, self.stream.thread_count = "NONE", 1
+        self._thrift = Thrift(self.stream, looks_per_s)
+        self._timeline = Timeline(self.frame_s)
         self.received = 0
+        self.decoded = 0
         self.damaged = 0
+        self.changes = 0
+        self._name = name
+        self._size: tuple[int, int] | None = None
 
     @property
     def frame_s(self) -> float:
@@ -64,19 +71,55 @@ class VideoReader:
                 return
             yield packet
 
-    def decoded(self, packet: "av.Packet[VideoStream] | None") -> Iterator[VideoFrame]:
-        """The frames that *packet* completes, or with None those that are held back.
+    def due(self, packet: "av.Packet[VideoStream] | None") -> Iterator[tuple[VideoFrame, float]]:
+        """Frames to look at that *packet* completes, or with None those that are held back.
 
-        None of a packet that the decoder refuses: it is counted, and the next one may do.
+        With the seconds of each, as `Timeline` has them. None of a packet that the decoder
+        refuses: it is counted, and the next one may do.
         """
+        for frame in self._decode(packet):
+            t_s = self._timeline.seconds(frame.time)
+            if self._thrift.due(frame, t_s):
+                yield frame, t_s
+
+    def _decode(self, packet: "av.Packet[VideoStream] | None") -> Iterator[VideoFrame]:
+        way = self._thrift.way(packet) if packet is not None and packet.size else Way.DECODE
+        if way is Way.SKIP:
+            self.received += 1
+            return
         try:
             frames = self.stream.decode(packet)
+            if way is Way.ALONE:
+                frames += self._held_back()
         except av.FFmpegError:
             self.damaged += 1
             return
         for frame in frames:
             self.received += 1
+            self.decoded += 1
+            self._notice(frame)
             yield frame
+
+    def _notice(self, frame: VideoFrame) -> None:
+        was, self._size = self._size, (frame.width, frame.height)
+        if was is not None and was != self._size:
+            self.changes += 1
+            log.warning(
+                "%s: its pictures are %d x %d now, not %d x %d", self._name, *self._size, *was
+            )
+        if rates := self._thrift.new_rate():
+            self.changes += 1
+            log.warning(
+                "%s: it sent %.1f pictures a second, and sends %.1f now", self._name, *rates
+            )
+
+    def _held_back(self) -> list[VideoFrame]:
+        """The frames that the decoder keeps for their order; it can go on with a key picture."""
+        frames = self.stream.decode(None)
+        self.stream.codec_context.flush_buffers()
+        for frame in frames:
+            frame.time_base = self.stream.time_base
+        return frames
 
 
 class Timeline:
@@ -106,29 +149,6 @@ class Timeline:
                 self._shift = self._now + self._frame_s - stamp
             self._now = max(self._now, stamp + self._shift)
         return self._now
-
-
-class Pace:
-    """Which frames are due, *looks_per_s* of them: the first at or after each tick.
-
-    >>> pace = Pace(looks_per_s=5)
-    >>> [t / 100 for t in range(0, 100, 8) if pace.due(t / 100)]  # 12.5 frames a second
-    [0.0, 0.24, 0.4, 0.64, 0.8]
-    """
-
-    def __init__(self, looks_per_s: float) -> None:
-        self._period = 1 / looks_per_s
-        self._next: float | None = None
-
-    def due(self, t_s: float) -> bool:
-        """Whether to look at the frame of *t_s*, which never runs back."""
-        if self._next is None:
-            self._next = t_s
-        if t_s + _EARLY_S < self._next:
-            return False
-        late = t_s - self._next
-        self._next = self._next + self._period if late < self._period else t_s + self._period
-        return True
 
 
 def explain(error: av.FFmpegError) -> str:

@@ -14,7 +14,7 @@ from facewatch.domain.events import TimeSource
 from facewatch.domain.ids import CameraId
 from facewatch.errors import UnreadableStream
 from facewatch.ports.streams import Frame
-from facewatch.stream.decode import Pace, Timeline, VideoReader, explain
+from facewatch.stream.decode import VideoReader, explain
 from facewatch.stream.picture import Converter, DecodedPicture
 
 log = logging.getLogger(__name__)
@@ -71,9 +71,13 @@ class FileSource:
         """Packets that could not be decoded so far. Any thread."""
         return self._reader.damaged if self._reader else 0
 
+    @property
+    def changes(self) -> int:
+        return self._reader.changes if self._reader else 0
+
     def frames(self, stop: threading.Event) -> Generator[Frame]:
         with _opened(self._path) as container:
-            self._reader = reader = VideoReader(container, str(self._path))
+            self._reader = reader = VideoReader(container, str(self._path), self._looks_per_s)
             yield from self._due(reader, stop)
         if not reader.received and not stop.is_set():
             raise UnreadableStream(
@@ -88,33 +92,29 @@ class FileSource:
             start, time_source = self._start, TimeSource.GIVEN
         else:
             start, time_source = _recorded_start(reader.container, self._path)
-        timeline, pace, converter = (
-            Timeline(reader.frame_s),
-            Pace(self._looks_per_s),
-            Converter(),
-        )
+        converter = Converter()
         free = bool(_FREE_CLOCKS & set(reader.container.format.name.split(",")))
         origin = None if free else 0.0
-        for frame in self._all(reader, stop):
-            t_s = timeline.seconds(frame.time)
+        for frame, t_s in self._all(reader, stop):
             origin = t_s if origin is None else origin
-            if pace.due(t_s):
-                yield Frame(
-                    camera=self._camera,
-                    sequence=reader.received,
-                    at=start + timedelta(seconds=t_s - origin),
-                    t_s=t_s,
-                    time_source=time_source,
-                    picture=DecodedPicture(frame, converter),
-                )
+            yield Frame(
+                camera=self._camera,
+                sequence=reader.received,
+                at=start + timedelta(seconds=t_s - origin),
+                t_s=t_s,
+                time_source=time_source,
+                picture=DecodedPicture(frame, converter),
+            )
 
-    def _all(self, reader: VideoReader, stop: threading.Event) -> Iterator[av.VideoFrame]:
+    def _all(
+        self, reader: VideoReader, stop: threading.Event
+    ) -> Iterator[tuple[av.VideoFrame, float]]:
         try:
             for packet in reader.packets(stop):
-                yield from reader.decoded(packet)
+                yield from reader.due(packet)
         except av.FFmpegError as error:
             log.warning("%r: cannot be read to its end: %s", self, explain(error))
-            yield from reader.decoded(None)
+            yield from reader.due(None)
 
 
 def recorded_start(path: Path) -> tuple[datetime, TimeSource]:

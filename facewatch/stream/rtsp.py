@@ -27,7 +27,7 @@ from facewatch.errors import (
     UnreadableStream,
 )
 from facewatch.ports.streams import Frame
-from facewatch.stream.decode import Pace, Timeline, VideoReader
+from facewatch.stream.decode import VideoReader
 from facewatch.stream.picture import Converter, DecodedPicture
 
 log = logging.getLogger(__name__)
@@ -72,43 +72,42 @@ class RtspSource:
         return self._reader.received if self._reader else 0
 
     @property
+    def changes(self) -> int:
+        return self._reader.changes if self._reader else 0
+
+    @property
     def codec(self) -> str:
         """FFmpeg's name of what it is coded with, once it is open; else empty."""
         return self._reader.stream.codec_context.name if self._reader else ""
 
     def frames(self, stop: threading.Event) -> Generator[Frame]:
-        timeline: Timeline | None = None
-        clock = CameraClock(repr(self))
-        pace, converter = Pace(self._looks_per_s), Converter()
+        clock, converter = CameraClock(repr(self)), Converter()
         for reader, packet in self._packets(stop):
-            timeline = timeline or Timeline(reader.frame_s)
             clock.heard(packet, reader.container)
-            for frame in reader.decoded(packet):
-                t_s = timeline.seconds(frame.time)
-                if pace.due(t_s):
-                    at, time_source = clock.captured(frame)
-                    yield Frame(
-                        camera=self._camera.id,
-                        sequence=reader.received,
-                        at=at,
-                        t_s=t_s,
-                        time_source=time_source,
-                        picture=DecodedPicture(frame, converter),
-                    )
+            for frame, t_s in reader.due(packet):
+                at, time_source = clock.captured(frame)
+                yield Frame(
+                    camera=self._camera.id,
+                    sequence=reader.received,
+                    at=at,
+                    t_s=t_s,
+                    time_source=time_source,
+                    picture=DecodedPicture(frame, converter),
+                )
 
     def _packets(
         self, stop: threading.Event
     ) -> Iterator[tuple[VideoReader, "av.Packet[VideoStream]"]]:
         """What arrives, with the reader that decodes it."""
         with self._opened() as container:
-            self._reader = reader = VideoReader(container, repr(self))
+            self._reader = reader = VideoReader(container, repr(self), self._looks_per_s)
             progress, progress_at = 0, time.monotonic()
             packets = reader.packets(stop)
             while (packet := self._next(packets)) is not None:
                 yield reader, packet
                 now = time.monotonic()
-                if reader.received > progress:
-                    progress, progress_at = reader.received, now
+                if reader.decoded > progress:
+                    progress, progress_at = reader.decoded, now
                 elif now > progress_at + self._open_timeout_s + self._read_timeout_s:
                     raise UnreadableStream(
                         f"{self}: packets arrive, and no picture can be decoded from them",

@@ -80,6 +80,10 @@ class PlayedFile:
         return self._file.received
 
     @property
+    def changes(self) -> int:
+        return self._file.changes
+
+    @property
     def codec(self) -> str:
         return self._file.codec
 
