@@ -114,6 +114,18 @@ class ModelCorrupt(ModelTrouble):
     """A model's file is not the file that its card names."""
 
 
+class ModelNotPinned(ModelTrouble):
+    """Nobody vouched for a model's files."""
+
+
+class NotFetched(ModelTrouble):
+    """A source did not give a file."""
+
+
+class NoSearchModel(ModelTrouble):
+    """There is no model to search by words with."""
+
+
 class LicenceNotAccepted(ModelTrouble):
     """A model's licence has to be accepted before it is fetched or used."""
 

@@ -48,6 +48,7 @@ class Models(_Section):
     directory: str = ""
     detector: str = "yunet"
     embedder: str = "sface"
+    search: str = ""
     providers: tuple[str, ...] = ()
     threads: Annotated[int, Field(ge=0, le=256)] = 0
     detector_precision: Literal["fp32", "fp16", "int8"] = "fp32"

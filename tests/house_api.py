@@ -116,14 +116,14 @@ def a_visit(
 
 
 @asynccontextmanager
-async def open_house(database: Database, place: Path) -> AsyncIterator[House]:
-    """With an operator's key."""
+async def open_house(database: Database, place: Path, **given: Any) -> AsyncIterator[House]:
+    """With an operator's key; *given* are parts other than usual."""
     camera = a_camera()
     await PostgresCameras(database, Vault(place)).add(camera)
     _, secret = await PostgresKeys(database).create(ORG, "tests", "operator")
     headers = {"x-auth-apikey": secret, "x-auth-scheme": "api-token"}
     async with (
-        serving(application(some_deps(database, place)), "127.0.0.1", 0) as url,
+        serving(application(some_deps(database, place, **given)), "127.0.0.1", 0) as url,
         aiohttp.ClientSession(url, headers=headers) as client,
     ):
         yield House(

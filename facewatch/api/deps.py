@@ -16,6 +16,7 @@ from facewatch.people.cut import Cutter
 from facewatch.people.inbox import Inbox
 from facewatch.people.look import Looker
 from facewatch.people.lookalikes import Lookalikes
+from facewatch.people.search import OFF, NoWordSearch, WordSearch
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
 from facewatch.people.whatif import Reconsiderer
@@ -55,6 +56,7 @@ class Deps:
         looker: Finds faces in photos.
         audit: Where answers leave their entries, and where these are read.
         limits: How much is let in.
+        words: Finds pictures by words.
     """
 
     events: FaceEvents
@@ -87,6 +89,7 @@ class Deps:
     inbox: Inbox
     looker: Looker
     limits: Limits = field(default_factory=Limits)
+    words: WordSearch | NoWordSearch = OFF
 
 
 DEPS = web.AppKey("deps", Deps)

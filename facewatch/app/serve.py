@@ -26,6 +26,7 @@ from facewatch.app.still import Known, StillRegions, known_regions
 from facewatch.app.stores import Stores
 from facewatch.app.switch import catch_up
 from facewatch.app.uploads import enrol_uploads
+from facewatch.app.words import Words, look_at_pictures, open_words
 from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import CameraId, EventId, new_id, to_ruuid
 from facewatch.errors import (
@@ -113,10 +114,14 @@ async def run_service(
     )
     async with open_spool(settings.home_path / "spool", settings.spool.most_mib << 20) as spool:
         recorder = recorder_for(watch.camera, recognition, spool, written)
-        deps = _deps(settings, stores, recognition, metrics)
         async with (
             _watching_alone(settings.home_path),
-            serving(application(deps), settings.http.host, settings.http.port) as url,
+            open_words(settings, stores, metrics) as words,
+            serving(
+                application(_deps(settings, stores, recognition, metrics, words)),
+                settings.http.host,
+                settings.http.port,
+            ) as url,
             asyncio.TaskGroup() as group,
         ):
             upkeep = [
@@ -131,6 +136,7 @@ async def run_service(
                 group.create_task(enrol_uploads(settings, stores, recognition)),
                 group.create_task(catch_up(settings, stores, recognition)),
                 group.create_task(cluster_unknown(stores, recognition)),
+                group.create_task(look_at_pictures(stores, words)),
             ]
             turn = asyncio.Lock()
             passing = group.create_task(
@@ -184,7 +190,9 @@ def _patience(settings: Settings) -> Patience:
     return Patience(given.silent_s, given.retry_least_s, given.retry_most_s, given.refused_s)
 
 
-def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics: Metrics) -> Deps:
+def _deps(
+    settings: Settings, stores: Stores, recognition: Recognition, metrics: Metrics, words: Words
+) -> Deps:
     async def database() -> str:
         return f"migration {await stores.database.schema_version()}"
 
@@ -200,6 +208,7 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
         "objects": objects,
         "models": models,
         "cameras": camera_summary(stores.statuses, stores.org),
+        "search": words.search.state,
     }
     return Deps(
         events=stores.events,
@@ -242,6 +251,7 @@ def _deps(settings: Settings, stores: Stores, recognition: Recognition, metrics:
         inbox=Inbox(stores.uploads, stores.people, stores.blobs, header),
         looker=recognition.looker,
         limits=Limits(settings.http.requests_per_s, settings.http.burst),
+        words=words.search,
     )
 
 

@@ -12,7 +12,14 @@ from facewatch.ports.access import AuditLog, Orgs
 from facewatch.ports.cameras import Cameras, CameraStatuses, Locations, Regions
 from facewatch.ports.events import Decisions, Past, SimilarEvents
 from facewatch.ports.keeping import Blobs
-from facewatch.ports.library import Assets, Centroids, Faces, Portraits, Register
+from facewatch.ports.library import (
+    Assets,
+    Centroids,
+    Faces,
+    PictureVectors,
+    Portraits,
+    Register,
+)
 from facewatch.ports.people import People, Uploads
 from facewatch.settings import Settings
 from facewatch.store.assets import PostgresAssets
@@ -37,6 +44,7 @@ from facewatch.store.remembered import RememberedKeys
 from facewatch.store.secrets import Vault
 from facewatch.store.similar import PostgresSimilarEvents
 from facewatch.store.uploads import PostgresUploads
+from facewatch.store.vectors import PostgresPictureVectors
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +57,7 @@ class Stores:
     decisions: Decisions
     faces: Faces
     assets: Assets
+    vectors: PictureVectors
     portraits: Portraits
     centroids: Centroids
     similar: SimilarEvents
@@ -91,7 +100,8 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             events=(events := PostgresFaceEvents(database)),
             decisions=PostgresDecisions(database, events),
             faces=PostgresFaces(database, events),
-            assets=PostgresAssets(database, events),
+            assets=(assets := PostgresAssets(database, events)),
+            vectors=PostgresPictureVectors(database, assets),
             portraits=PostgresPortraits(database, events),
             centroids=PostgresCentroids(database),
             similar=PostgresSimilarEvents(database, events),

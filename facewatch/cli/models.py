@@ -1,4 +1,4 @@
-"""facewatch models list | fetch | verify | switch"""
+"""facewatch models list | fetch | pin | verify | switch"""
 
 import asyncio
 from datetime import UTC, datetime, timedelta
@@ -10,14 +10,16 @@ import click
 from facewatch.app import calibration
 from facewatch.app.stores import open_stores
 from facewatch.app.switch import embed_all, put_in_force, reconsidered, switchable
+from facewatch.cli import clips
 from facewatch.cli.options import Instant, as_json, command
 from facewatch.cli.output import Bar, counted, note, progress, say, table
 from facewatch.cli.whatif import show, tally
 from facewatch.errors import ModelTrouble
 from facewatch.people.embed_again import Kept
 from facewatch.settings import Settings
-from facewatch.vision import registry
+from facewatch.vision import clip_cards, registry
 from facewatch.vision.cards import Kind, ModelCard
+from facewatch.vision.clip_cards import CLIP_CARDS, ClipCard
 from facewatch.vision.fetch import Progress
 from facewatch.vision.fetch import fetch as fetch_file
 from facewatch.vision.fetch import verify as verify_file
@@ -49,12 +51,13 @@ async def list_(settings: Settings, as_json: bool) -> None:
         }
         for card in registry.CARDS.values()
     ]
+    rows += [await asyncio.to_thread(clips.row, settings, card) for card in CLIP_CARDS.values()]
     if as_json:
         for row in rows:
             say(row)
     else:
         columns = ["name", "kind", "in_use", "here", "licence", "file", *_CALIBRATIONS]
-        table(columns, [[row[column] for column in columns] for row in rows])
+        table(columns, [[row.get(column) for column in columns] for row in rows])
 
 
 def _calibrations(settings: Settings, card: ModelCard) -> dict[str, str | None]:
@@ -82,6 +85,10 @@ async def fetch(
 ) -> None:
     """Fetch models (default: the pair in use); the only command that downloads weights."""
     with progress(None) as bar:
+        for clip in _clips(names):
+            await asyncio.to_thread(
+                clips.fetch, settings, clip, accept_licence, partial(_draw, bar)
+            )
         for card in _cards(settings, names):
             path = await asyncio.to_thread(
                 fetch_file,
@@ -103,9 +110,30 @@ def _draw(bar: Bar, at: Progress) -> None:
 @command
 async def verify(settings: Settings, names: tuple[str, ...], as_json: bool) -> None:
     """Check files against their cards' sha256 (default: the pair in use)."""
+    for clip in _clips(names):
+        await asyncio.to_thread(clips.verify, settings, clip, as_json)
     for card in _cards(settings, names):
         path = await asyncio.to_thread(verify_file, card, settings.model_directory)
         _verified(card, path, as_json)
+
+
+@models.command()
+@click.argument("name")
+@click.argument("files", nargs=-1, type=click.Path(path_type=Path))
+@click.option("--accept-licence", is_flag=True, help="Accept a non-commercial licence.")
+@as_json
+@command
+async def pin(
+    settings: Settings, name: str, files: tuple[Path, ...], accept_licence: bool, as_json: bool
+) -> None:
+    """Vouch for the files of a model to search by words with.
+
+    No card could name their sha256. FILES are copied into the model's folder; those that
+    `models fetch` put there need not be named. The model is tried, then the sha256 of each file is
+    remembered in the home, and any other file in its place is refused.
+    """
+    card = clip_cards.card(name)
+    await asyncio.to_thread(clips.pin, settings, card, files, accept_licence, as_json)
 
 
 def _verified(card: ModelCard, path: Path, as_json: bool) -> None:
@@ -171,4 +199,8 @@ def _say_kept(kept: Kept) -> None:
 
 def _cards(settings: Settings, names: tuple[str, ...]) -> list[ModelCard]:
     wanted = names or (settings.models.detector, settings.models.embedder)
-    return [card for name in wanted for card in registry.cards(name)]
+    return [card for name in wanted if name not in CLIP_CARDS for card in registry.cards(name)]
+
+
+def _clips(names: tuple[str, ...]) -> list[ClipCard]:
+    return [CLIP_CARDS[name] for name in names if name in CLIP_CARDS]

@@ -2,7 +2,10 @@
 
 from dataclasses import dataclass
 from datetime import date, datetime
-from enum import Enum, auto
+from enum import Enum, StrEnum, auto
+
+import numpy as np
+from numpy.typing import NDArray
 
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import AssetId, CameraId, FaceId, PersonId
@@ -170,3 +173,45 @@ class Sorting(Enum):
     NAME_BACKWARDS = auto()
     FEWEST_ASSETS = auto()
     MOST_ASSETS = auto()
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Described:
+    """What a picture is to look like, as a vector of *model* says it.
+
+    Attributes:
+        model: As `ports.library.PictureVectors.want` numbers it.
+        vector: Of unit length.
+        farthest: 1 - cosine, 0..2: pictures beyond are none.
+    """
+
+    model: int
+    vector: NDArray[np.float32]
+    farthest: float
+
+
+class AssetKind(StrEnum):
+    """What an asset is."""
+
+    SNAPSHOT = "snapshot"
+    """A camera's picture, as it was when somebody was there."""
+    CLIP = "clip"
+    """A video that was sent."""
+    PICTURE = "picture"
+    """One that was sent."""
+    PHOTO = "photo"
+    """One that somebody was enrolled with."""
+
+
+@dataclass(frozen=True, slots=True)
+class Unseen:
+    """An asset that a model has not looked at.
+
+    Attributes:
+        kind: None where it is gone meanwhile.
+        key: Of the object; '' where it is gone, or its pixels were erased.
+    """
+
+    asset: AssetId
+    kind: AssetKind | None
+    key: str

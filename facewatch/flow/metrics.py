@@ -67,6 +67,9 @@ class Metrics:
         embeddings: Crops that were embedded.
         batches_halved: By model: the memory did not suffice for a batch; later ones are smaller.
         events_recorded: Closed visits, by kind: known or unknown.
+        pictures_seen: Pictures and clips that were looked at to be found by words.
+        pictures_unreadable: Those among them that held no picture.
+        pictures_waiting: Those that were not looked at yet.
         spool_backlog: Event versions on the local disk that the stores do not have yet.
         spool_bytes: Bytes of these.
         events_lag: Age in seconds of the oldest of these; 0 when there is none.
@@ -91,6 +94,9 @@ class Metrics:
     embeddings: Counter
     batches_halved: Counter
     events_recorded: Counter
+    pictures_seen: Counter
+    pictures_unreadable: Counter
+    pictures_waiting: Gauge
     spool_backlog: Gauge
     spool_bytes: Gauge
     events_lag: Gauge
@@ -137,6 +143,11 @@ class Metrics:
                 "model_batches_halved_total", "Batches that the memory did not suffice for", "model"
             ),
             events_recorded=counter("events_recorded_total", "Visits recorded", "kind"),
+            pictures_seen=counter("pictures_seen_total", "Pictures looked at to be found by words"),
+            pictures_unreadable=counter(
+                "pictures_unreadable_total", "Pictures that could not be looked at"
+            ),
+            pictures_waiting=gauge("pictures_waiting", "Pictures not yet found by words"),
             spool_backlog=gauge("spool_backlog", "Event versions not yet in the stores"),
             spool_bytes=gauge("spool_bytes", "Bytes not yet in the stores"),
             events_lag=gauge("events_lag_seconds", "Age of the oldest event not yet stored"),

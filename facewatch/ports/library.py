@@ -4,6 +4,9 @@ from collections.abc import Collection, Sequence
 from datetime import date, datetime
 from typing import Protocol, TypedDict
 
+import numpy as np
+from numpy.typing import NDArray
+
 from facewatch.domain.ids import (
     AssetId,
     EventId,
@@ -15,12 +18,14 @@ from facewatch.domain.library import (
     Asset,
     AssetFilter,
     Cohesion,
+    Described,
     FaceFilter,
     Fit,
     LibraryFace,
     Portrait,
     PortraitFilter,
     Sorting,
+    Unseen,
 )
 from facewatch.domain.people import (
     NearMiss,
@@ -272,6 +277,52 @@ class Assets(Protocol):
 
     async def find(self, org: OrgId, wanted: AssetFilter, limit: int, offset: int) -> list[Asset]:
         """The newest capture first, from behind the first *offset*.
+
+        Raises:
+            NotFound: *org* has nobody with one of the ids that are *wanted*.
+        """
+        ...
+
+
+class PictureVectors(Protocol):
+    """What assets look like, as models see them; a vector goes with the pixels it is made of."""
+
+    async def want(self, name: str, digest: str, dimensions: int) -> int:
+        """This model is in force from now on; whatever it has not looked at waits.
+
+        Returns:
+            Its number here.
+        """
+        ...
+
+    async def want_none(self) -> None:
+        """No model is in force: nothing waits."""
+        ...
+
+    async def take(self, model: int, limit: int) -> list[Unseen]:
+        """The newest that wait, and that nobody else is at, for 20 seconds."""
+        ...
+
+    async def keep(
+        self, model: int, asset: AssetId, vectors: Sequence[tuple[int, NDArray[np.float32]]]
+    ) -> None:
+        """What *model* sees in it, and at which millisecond; it waits no more.
+
+        One that was erased meanwhile gets none.
+        """
+        ...
+
+    async def waiting(self, model: int) -> int:
+        """How many it has not looked at."""
+        ...
+
+    async def near(
+        self, org: OrgId, like: Described, wanted: AssetFilter, limit: int, offset: int
+    ) -> list[tuple[Asset, float]]:
+        """Nearest first, from behind the first *offset*, each with its 1 - cosine.
+
+        Of a clip its nearest frame counts; *wanted.is_clip* is not looked at. Fewer than *limit*
+        only at the end.
 
         Raises:
             NotFound: *org* has nobody with one of the ids that are *wanted*.

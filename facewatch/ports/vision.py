@@ -77,6 +77,42 @@ class Embedder(Protocol):
         ...
 
 
+class Seer(Protocol):
+    """Says of pictures and of words what can be compared. Blocks.
+
+    One thread at a time may look, and another one read.
+    """
+
+    @property
+    def model(self) -> str:
+        """Name of its card."""
+        ...
+
+    @property
+    def digest(self) -> str:
+        """Of its files together, hex: vectors of other files never meet these."""
+        ...
+
+    @property
+    def dimensions(self) -> int: ...
+
+    def look(self, picture: Picture) -> NDArray[np.float32]:
+        """(d,), of unit length."""
+        ...
+
+    def words(self, text: str) -> NDArray[np.float32]:
+        """(d,), of unit length; of a long text the beginning counts."""
+        ...
+
+    def distance(self, cosine: float) -> float:
+        """What a cosine of words and picture means: 0 the same, 1 unrelated."""
+        ...
+
+    def least_cosine(self, distance: float) -> float:
+        """Of whatever is no farther than *distance*."""
+        ...
+
+
 class Encoder(Protocol):
     """Pictures to bytes. Blocks; any thread."""
 

@@ -1,5 +1,6 @@
 """Whole pictures in Postgres."""
 
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -32,7 +33,7 @@ class PostgresAssets:
         Raises:
             NotFound: *org* has no such asset.
         """
-        for found in await self._shown(org, [asset]):
+        for found in await self.shown(org, [asset]):
             return found
         raise NotFound(f"there is no asset {to_prefixed('asset', asset)}", "check the id")
 
@@ -51,7 +52,7 @@ class PostgresAssets:
         values = _conditions(wanted) | {"org": org}
         values |= await self._span(org, wanted, after, newest=newest)
         if ids is not None or wanted.people is not None:
-            people = None if wanted.people is None else await self._meant(org, wanted.people)
+            people = None if wanted.people is None else await self.meant(org, wanted.people)
             statement = "asset_page_of"
             values |= {
                 "people": people,
@@ -62,7 +63,7 @@ class PostgresAssets:
         while missing := limit - len(found):
             rows = await self._database.fetch(statement, **values, limit=missing)
             # One that is deleted between the two statements leaves a gap, which is filled.
-            found += await self._shown(org, [row["id"] for row in rows])
+            found += await self.shown(org, [row["id"] for row in rows])
             if len(rows) < missing:
                 break
             values |= await self._span(org, wanted, rows[-1]["id"], newest=newest)
@@ -75,9 +76,9 @@ class PostgresAssets:
         if wanted.people is None:
             rows = await self._database.fetch("assets_found", **values)
         else:
-            people = await self._meant(org, wanted.people)
+            people = await self.meant(org, wanted.people)
             rows = await self._database.fetch("assets_found_of_people", **values, people=people)
-        return await self._shown(org, [row["id"] for row in rows])
+        return await self.shown(org, [row["id"] for row in rows])
 
     async def _span(
         self, org: OrgId, wanted: AssetFilter, after: AssetId | None, *, newest: bool
@@ -91,7 +92,12 @@ class PostgresAssets:
             least, most = (least, min(most, place)) if newest else (max(least, place), most)
         return {"from_at": least[0], "from_id": least[1], "to_at": most[0], "to_id": most[1]}
 
-    async def _meant(self, org: OrgId, people: frozenset[PersonId]) -> list[UUID]:
+    async def meant(self, org: OrgId, people: Iterable[PersonId]) -> list[UUID]:
+        """Whom these ids mean, each once.
+
+        Raises:
+            NotFound: *org* has nobody with one of them.
+        """
         rows = await self._database.fetch("people_standing", org=org, persons=list(people))
         known = {row["asked"] for row in rows}
         for person in people:
@@ -99,8 +105,9 @@ class PostgresAssets:
                 raise NotFound(f"there is no person {to_prefixed('person', person)}")
         return sorted({row["id"] for row in rows})
 
-    async def _shown(self, org: OrgId, assets: list[UUID] | list[AssetId]) -> list[Asset]:
-        rows = await self._database.fetch("assets_shown", org=org, ids=assets)
+    async def shown(self, org: OrgId, assets: Sequence[UUID]) -> list[Asset]:
+        """In this order; those that are gone are left out."""
+        rows = await self._database.fetch("assets_shown", org=org, ids=list(assets))
         ids = [face for row in rows for face in row["faces"]]
         faces = {face.id: face for face in await self._faces.shown(org, ids)}
         people = sorted({face.person for face in faces.values() if face.person is not None})

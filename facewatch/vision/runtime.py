@@ -89,22 +89,38 @@ def opened(
         ProviderMissing: a provider is not in this build, or does not start on this machine.
         ModelCorrupt: ONNX Runtime does not take the model.
     """
-    _refuse_absent(runtime)
     _refuse_precision(card, runtime, precision)
-    demanded = [_PROVIDERS[name] for name in runtime.providers]
+    return started(card.name, card.sha256, model, runtime, precision)
+
+
+def started(
+    name: str,
+    digest: str,
+    model: Path | bytes,
+    runtime: Runtime,
+    precision: Precision = Precision.FP32,
+) -> ort.InferenceSession:
+    """A session for whichever graph is called *name*; *digest* is that of its file.
+
+    Raises:
+        InvalidSettings, ProviderMissing, ModelCorrupt: as `opened`.
+    """
+    _refuse_absent(runtime)
+    demanded = [_PROVIDERS[each] for each in runtime.providers]
+    tag = f"{name}.{digest[:16]}"
     try:
         session = ort.InferenceSession(
             model,
             _options(runtime.threads),
             providers=[
-                (_PROVIDERS[name], _provider_options(name, card, runtime, precision))
-                for name in _with_helpers(runtime.providers)
+                (_PROVIDERS[each], _provider_options(each, tag, runtime, precision))
+                for each in _with_helpers(runtime.providers)
             ],
             enable_fallback=0,  # else a provider that fails is left out, with a line on stdout
         )
     except Exception as error:
         raise ModelCorrupt(
-            f"model {card.name!r} does not load on {runtime.first}: {error}",
+            f"model {name!r} does not load on {runtime.first}: {error}",
             "delete the folder .prepared beside the model and try again; if that does not help,"
             f" take {runtime.first} out of models.providers",
         ) from error
@@ -201,7 +217,7 @@ def _options(threads: int) -> ort.SessionOptions:
 
 
 def _provider_options(
-    name: str, card: ModelCard, runtime: Runtime, precision: Precision
+    name: str, tag: str, runtime: Runtime, precision: Precision
 ) -> dict[str, str]:
     half = precision is Precision.FP16
     match name:
@@ -219,11 +235,11 @@ def _provider_options(
                 "arena_extend_strategy": "kSameAsRequested",
             }
         case "tensorrt":
-            return {"trt_fp16_enable": str(half)} | _engine_cache(card, runtime)
+            return {"trt_fp16_enable": str(half)} | _engine_cache(tag, runtime)
     return {}
 
 
-def _engine_cache(card: ModelCard, runtime: Runtime) -> dict[str, str]:
+def _engine_cache(tag: str, runtime: Runtime) -> dict[str, str]:
     """TensorRT builds an engine for minutes: it is kept."""
     if runtime.folder is None:
         return {}
@@ -232,7 +248,7 @@ def _engine_cache(card: ModelCard, runtime: Runtime) -> dict[str, str]:
     return {
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(kept),
-        "trt_engine_cache_prefix": f"{card.name}.{card.sha256[:16]}",
+        "trt_engine_cache_prefix": tag,
         "trt_timing_cache_enable": "True",
         "trt_timing_cache_path": str(kept),
     }
