@@ -119,6 +119,11 @@ def started(
             enable_fallback=0,  # else a provider that fails is left out, with a line on stdout
         )
     except Exception as error:
+        if runtime.first != "cpu" and _loads_on_cpu(model):
+            raise ProviderMissing(
+                f"{_PROVIDERS[runtime.first]} does not start on this machine: {error}",
+                "check its driver and libraries, or take it out of the setting",
+            ) from error
         raise ModelCorrupt(
             f"model {name!r} does not load on {runtime.first}: {error}",
             "delete the folder .prepared beside the model and try again; if that does not help,"
@@ -132,6 +137,14 @@ def started(
                 "check its driver and libraries, or take it out of the setting",
             )
     return session
+
+
+def _loads_on_cpu(model: Path | bytes) -> bool:
+    try:
+        ort.InferenceSession(model, _options(1), providers=[_PROVIDERS["cpu"]])
+    except Exception:  # whatever it is, it is the model's
+        return False
+    return True
 
 
 def is_out_of_memory(error: Exception) -> bool:

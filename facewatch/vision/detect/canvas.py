@@ -1,6 +1,8 @@
 """Pictures on canvases that a detector takes, and found faces back in picture pixels."""
 
 import math
+from collections.abc import Callable, Sequence
+from concurrent.futures import Executor
 from dataclasses import dataclass
 
 import numpy as np
@@ -75,25 +77,45 @@ class Canvas:
 class Sheets:
     """Memory for canvases, kept for the next batch: new pages cost more than painting them.
 
-    Grows to the largest batch of each size. One thread at a time.
+    Grows to the largest batch of each size. One thread at a time; *painters* help it.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, painters: Executor | None = None) -> None:
         self._sheets: dict[tuple[int, int], NDArray[np.uint8]] = {}
+        self._painters = painters
 
-    def painted(self, pictures: list[Picture], canvases: list[Canvas]) -> NDArray[np.uint8]:
+    def painted(self, pictures: Sequence[Picture], canvases: Sequence[Canvas]) -> NDArray[np.uint8]:
         """Pictures of equally large canvases, (n, height, width, 3); good until the next call."""
+        return self.begun(pictures, canvases)()
+
+    def begun(
+        self, pictures: Sequence[Picture], canvases: Sequence[Canvas]
+    ) -> Callable[[], NDArray[np.uint8]]:
+        """As `painted`: begun by the painters, if there are any, and waited for by the caller."""
         width, height = canvases[0].size
         kept = self._sheets.get((width, height))
         if kept is None or len(kept) < len(pictures):
             kept = np.zeros((len(pictures), height, width, 3), np.uint8)
             self._sheets[width, height] = kept
-        for onto, picture, canvas in zip(kept, pictures, canvases, strict=False):
-            pixels = picture.fit(canvas.fit_width, canvas.fit_height)
-            onto[: canvas.fit_height, : canvas.fit_width] = pixels
-            onto[canvas.fit_height :] = 0
-            onto[:, canvas.fit_width :] = 0
-        return kept[: len(pictures)]
+        sheets = kept[: len(pictures)]
+        if self._painters:
+            under_way = self._painters.map(_paint, sheets, pictures, canvases)
+        else:
+            under_way = map(_paint, sheets, pictures, canvases)
+
+        def done() -> NDArray[np.uint8]:
+            for _ in under_way:
+                pass
+            return sheets
+
+        return done
+
+
+def _paint(onto: NDArray[np.uint8], picture: Picture, canvas: Canvas) -> None:
+    pixels = picture.fit(canvas.fit_width, canvas.fit_height)
+    onto[: canvas.fit_height, : canvas.fit_width] = pixels
+    onto[canvas.fit_height :] = 0
+    onto[:, canvas.fit_width :] = 0
 
 
 def detections(
