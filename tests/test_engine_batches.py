@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,11 +17,14 @@ import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
 
+from facewatch.domain.faces import Pixels
 from facewatch.errors import InvalidSettings, ProviderMissing
 from facewatch.vision import registry
 from facewatch.vision.batching import Buckets, paying
 from facewatch.vision.cards import Colour, Family, Input, ModelCard, Precision
+from facewatch.vision.detect.detector import Detector
 from facewatch.vision.engine import open_engine
+from facewatch.vision.pictures import ArrayPicture, decode
 from facewatch.vision.runtime import Runtime
 from facewatch.vision.session import Session
 from facewatch.vision.trial import tried
@@ -280,3 +284,40 @@ def test_a_precision_that_a_card_does_not_allow_is_refused_with_the_reason(
 def test_a_processor_alone_does_not_calculate_with_half_precision(models: Path) -> None:
     with pytest.raises(InvalidSettings, match="cpu cannot calculate with fp16"):
         Session(SFACE, models, precision=Precision.FP16)
+
+
+# --- ahead ------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("most", [1, 2, 4])
+def test_painting_ahead_finds_what_painting_in_turns_finds(
+    models: Path, photos: Path, most: int
+) -> None:
+    sizes = Buckets({size: 1.0 for size in (1, 2, 4) if size <= most})
+    mixed = [decode(path.read_bytes(), path.name) for path in sorted(photos.iterdir())] * 3
+    in_turns = Detector(Session(YUNET, models), long_side=320, threshold=0.5).watch(mixed)
+
+    with ThreadPoolExecutor(3) as painters:
+        session = Session(YUNET, models, buckets=sizes)
+        ahead = Detector(session, long_side=320, threshold=0.5, painters=painters).watch(mixed)
+        assert Detector(session, long_side=320, threshold=0.5, painters=painters).watch([]) == []
+
+    for a, b in zip(ahead, in_turns, strict=True):
+        assert len(a.faces) == len(b.faces) > 0
+        assert np.allclose(a.scene, b.scene)
+        for mine, other in zip(a.faces, b.faces, strict=True):
+            assert np.allclose(mine.landmarks, other.landmarks, atol=0.01)
+
+
+def test_a_picture_that_cannot_be_painted_is_an_error_with_painters_too(models: Path) -> None:
+    class Broken(ArrayPicture):
+        def fit(self, width: int, height: int) -> Pixels:
+            raise OSError("the frame is gone")
+
+    grey = ArrayPicture(np.full((64, 64, 3), 90, np.uint8))
+    broken = Broken(np.full((64, 64, 3), 90, np.uint8))
+    with ThreadPoolExecutor(2) as painters:
+        detector = Detector(Session(YUNET, models), long_side=64, threshold=0.5, painters=painters)
+        with pytest.raises(OSError, match="the frame is gone"):
+            detector.watch([grey, broken, grey])
+        assert detector.detect([grey]) == [[]]

@@ -1,6 +1,7 @@
 """A decoded picture, converted only as far as somebody looks at it."""
 
 import math
+import threading
 from typing import Final
 
 import numpy as np
@@ -31,16 +32,21 @@ _HD_LINES: Final = 720
 class Converter:
     """The swscale contexts of one source, kept because making them costs more than a small picture.
 
-    One thread at a time.
+    Any thread scales; one at a time does the rest.
     """
 
     def __init__(self) -> None:
+        self._scaling = threading.Lock()
         self._scale = VideoReformatter()
         self._colour = VideoReformatter()
         self._convert = VideoReformatter()
 
     def scaled(self, frame: VideoFrame, width: int, height: int) -> Pixels:
         """Scaled first, then turned to BGR: swscale has a quick path for each, none for both."""
+        with self._scaling:
+            return self._scaled(frame, width, height)
+
+    def _scaled(self, frame: VideoFrame, width: int, height: int) -> Pixels:
         if frame.format.name in _PLANES and width % 2 == height % 2 == 0:
             small = self._scale.reformat(
                 frame,

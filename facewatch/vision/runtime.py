@@ -142,7 +142,7 @@ def started(
 def _loads_on_cpu(model: Path | bytes) -> bool:
     try:
         ort.InferenceSession(model, _options(1), providers=[_PROVIDERS["cpu"]])
-    except Exception:  # whatever it is, it is the model's
+    except Exception:  # noqa: BLE001  whatever it is, it is the model's fault
         return False
     return True
 
