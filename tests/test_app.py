@@ -3,7 +3,7 @@
 import asyncpg
 import pytest
 
-from facewatch.app.serve import until_answered
+from facewatch.app.waiting import until_answered
 from facewatch.errors import DatabaseUnavailable
 from facewatch.store.database import Database
 

@@ -64,6 +64,24 @@ async def test_a_full_channel_makes_its_producer_wait() -> None:
     assert [item async for item in items] == [2]
 
 
+async def test_handled_is_what_its_consumer_is_done_with() -> None:
+    channel: Channel[int] = Channel(bound=2)
+    async with asyncio.timeout(1):
+        await channel.handled()
+    await channel.put(1)
+    handled = asyncio.create_task(channel.handled())
+    items = aiter(channel)
+    assert await anext(items) == 1
+    await asyncio.sleep(0)
+    assert not handled.done()
+
+    asked_for_more = asyncio.create_task(anext(items))
+    async with asyncio.timeout(1):
+        await handled
+        await channel.put(2)
+        assert await asked_for_more == 2
+
+
 async def test_nothing_can_be_put_into_a_closed_channel() -> None:
     channel: Channel[int] = Channel(bound=1)
     await channel.close()

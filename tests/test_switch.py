@@ -3,27 +3,37 @@
 import asyncio
 import json
 import shutil
-from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import ExitStack, asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import aiohttp
 import asyncpg
+import cv2
+import numpy as np
 import pytest
 from embedders import beside, known, squinting, turned_sface
+from factories import a_camera
 
 from facewatch.app import switched
-from facewatch.app.keep_serving import keep_serving
-from facewatch.app.stores import open_stores
+from facewatch.app.recognition import Recognition, open_recognition
+from facewatch.app.serve import run_service
+from facewatch.app.stores import Stores, open_stores
 from facewatch.app.switch import embed_all, put_in_force
 from facewatch.cli import facewatch
+from facewatch.demo.cameras import demo_cameras
 from facewatch.demo.cast import ENROLLED
 from facewatch.demo.material import DemoMaterial
+from facewatch.domain.faces import Pixels
 from facewatch.domain.past import Change
 from facewatch.errors import InvalidSettings, ModelTrouble
 from facewatch.settings import Settings, load
+from facewatch.stream.encode import encode_video
 from facewatch.vision import registry
+from facewatch.vision.pictures import decode
 
 Say = Callable[..., list[Any]]
 
@@ -70,13 +80,20 @@ TEMPLATES = "SELECT m.name, count(*)::int FROM template t JOIN model m ON m.id =
 
 
 @pytest.fixture
-def site(say: Say, home: Path, material: DemoMaterial) -> Say:
-    """Somebody enrolled, and a video in which they come, then a stranger."""
+def enrolled(say: Say, home: Path, material: DemoMaterial) -> Say:
+    """The demo's people are."""
     for name, photos in material.enrolment.items():
         (home / "people" / name).mkdir(parents=True)
         for photo in photos:
             shutil.copy(photo, home / "people" / name)
     say("person", "enrol", str(home / "people"))
+    return say
+
+
+@pytest.fixture
+def site(enrolled: Say, material: DemoMaterial) -> Say:
+    """Somebody enrolled, and a video in which they come, then a stranger."""
+    say = enrolled
     events = say("replay", str(material.cameras["gate"]), "--camera", "gate")
     assert [it["person"] for it in events] == ["Barack Obama", None]
     return say
@@ -156,15 +173,14 @@ def test_a_model_whose_file_is_not_here_is_not_switched_to(say: Say, home: Path)
 
 
 async def until_ready(urls: list[str], answers: str) -> None:
-    """Until the newest URL says *answers* of its models."""
+    """Until the service says *answers* of its models."""
     async with asyncio.timeout(30), aiohttp.ClientSession() as client:
+        while not urls:  # noqa: ASYNC110 - filled by a callback
+            await asyncio.sleep(0.05)
         while True:
-            try:
-                async with client.get(f"{urls[-1]}/readyz") as answer:
-                    if answers in await answer.text():
-                        return
-            except (aiohttp.ClientError, IndexError):
-                pass
+            async with client.get(f"{urls[0]}/readyz") as answer:
+                if answers in await answer.text():
+                    return
             await asyncio.sleep(0.05)
 
 
@@ -174,6 +190,33 @@ async def until_caught_up(settings: Settings) -> None:
             await asyncio.sleep(0.05)
 
 
+@asynccontextmanager
+async def serving(
+    home: Path, dsn: str
+) -> AsyncIterator[tuple[Settings, Stores, list[str], Recognition]]:
+    """A service in this process; its URL is in the list once it answers."""
+    given = {"home": str(home), "database_url": dsn, "http.port": 0}
+    settings = load(None, {}, {**given, "models.directory": str(home / "weights")})
+    stop, urls = asyncio.Event(), list[str]()
+    async with (
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
+        asyncio.TaskGroup() as group,
+    ):
+        group.create_task(
+            run_service(
+                *(settings, stores, recognition),
+                stop=stop,
+                ready=urls.append,
+                written=lambda _v, _r: None,
+            )
+        )
+        try:
+            yield settings, stores, urls, recognition
+        finally:
+            stop.set()
+
+
 def test_a_running_service_takes_it_over_with_whoever_was_enrolled_meanwhile(
     site: Say, home: Path, dsn: str
 ) -> None:
@@ -181,23 +224,7 @@ def test_a_running_service_takes_it_over_with_whoever_was_enrolled_meanwhile(
     (late, _), *_ = fetched(dsn, "SELECT face, org FROM matchmaker ORDER BY face DESC LIMIT 1")
 
     async def serve() -> None:
-        settings = load(
-            None,
-            {},
-            {
-                "home": str(home),
-                "database_url": dsn,
-                "http.port": 0,
-                "models.directory": str(home / "weights"),
-            },
-        )
-        stop, urls = asyncio.Event(), list[str]()
-        async with open_stores(settings) as stores, asyncio.TaskGroup() as group:
-            group.create_task(
-                keep_serving(
-                    settings, stores, stop=stop, ready=urls.append, written=lambda _v, _r: None
-                )
-            )
+        async with serving(home, dsn) as (settings, stores, urls, _):
             await until_ready(urls, f"sface, {everybody} people enrolled")
             card = registry.card("turned")
             began = (await stores.past.visits(stores.org, "sface", 1))[0].at
@@ -209,6 +236,90 @@ def test_a_running_service_takes_it_over_with_whoever_was_enrolled_meanwhile(
             await put_in_force(settings, stores, card, began)
             await until_ready(urls, f"turned, {everybody} people enrolled")
             await until_caught_up(settings)
-            stop.set()
 
     asyncio.run(serve())
+
+
+def somebody_who_stays(photos: Path) -> Iterator[Pixels]:
+    """Six seconds without a beginning or an end: somebody sways to and fro."""
+    rng = np.random.default_rng(1)
+    face = decode((photos / "obama.jpg").read_bytes()).full()
+    high = 300
+    small = cv2.resize(face, (face.shape[1] * high // face.shape[0], high))
+    for n in range(60):
+        room = np.full((480, 848, 3), 110, np.uint8)
+        left = 300 + round(30 * np.sin(2 * np.pi * n / 60))
+        room[100 : 100 + high, left : left + small.shape[1]] = small
+        yield np.clip(room + rng.normal(0, 3, room.shape), 0, 255).astype(np.uint8)
+
+
+@dataclass
+class Asker:
+    """Asks the service again and again, and remembers what it said of its models."""
+
+    url: str
+    secret: str
+    models: list[str] = field(default_factory=list)
+    failed: list[str] = field(default_factory=list)
+
+    async def ask(self) -> None:
+        headers = {"x-auth-apikey": self.secret}
+        async with aiohttp.ClientSession(self.url, headers=headers) as client:
+            while True:
+                for path in ("/readyz", "/api/v1/cameras", "/api/v1/suggestions/names"):
+                    try:
+                        async with client.get(path) as answer:
+                            told = await answer.json()
+                    except aiohttp.ClientError as error:
+                        self.failed.append(f"{path}: {error!r}")
+                        continue
+                    if answer.status != 200:
+                        self.failed.append(f"{path}: {answer.status} {told}")
+                    elif path == "/readyz":
+                        self.models.append(told["parts"]["models"]["detail"].split(",")[0])
+
+
+def test_whoever_is_in_view_makes_one_visit_and_no_request_fails(
+    enrolled: Say, home: Path, dsn: str, photos: Path
+) -> None:
+    encode_video(video := home / "sway.mp4", somebody_who_stays(photos), fps=10)
+    card = registry.card("turned")
+
+    async def serve() -> Asker:
+        async with (
+            demo_cameras({"sway": video}) as urls_of,
+            serving(home, dsn) as (settings, stores, urls, recognition),
+            asyncio.timeout(90),
+        ):
+            place = {"org": stores.org, "location": stores.location}
+            await stores.cameras.add(a_camera(name="sway", url=urls_of["sway"], **place))
+            await until_ready(urls, "sface")
+            _, secret = await stores.keys.create(stores.org, "asker", "admin")
+            asker = Asker(urls[0], secret)
+            asking = asyncio.create_task(asker.ask())
+            while [it.person_name for it in await stores.events.page(stores.org, 9)] == []:  # noqa: ASYNC110 - a table
+                await asyncio.sleep(0.1)
+            began = datetime.now(UTC)
+            await embed_all(settings, stores, card, lambda _looked_at, _made, _what: None)
+            await put_in_force(settings, stores, card, began)
+            await until_ready(urls, "turned")
+            looks = recognition.metrics.frames_looked_at.labels("sway").collect()[0].samples[0]
+            seen = looks.value
+            while looks.value < seen + 10:
+                looks = recognition.metrics.frames_looked_at.labels("sway").collect()[0].samples[0]
+                await asyncio.sleep(0.1)
+            asking.cancel()
+            await asyncio.wait([asking])
+            return asker
+
+    asker = asyncio.run(serve())
+    assert asker.failed == []
+    assert (asker.models[0], asker.models[-1]) == ("sface", "turned")
+
+    ((event, tracks, name, digest),) = fetched(
+        dsn,
+        "SELECT e.id, e.tracks, p.name, e.decision ->> 'model' FROM face_event e"
+        " LEFT JOIN person p ON p.id = e.person WHERE e.closed",
+    )
+    assert (tracks, name, digest) == (1, "Barack Obama", card.sha256)
+    assert fetched(dsn, "SELECT id FROM face_event") == [(event,)]

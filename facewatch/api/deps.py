@@ -92,4 +92,11 @@ class Deps:
     words: WordSearch | NoWordSearch = OFF
 
 
-DEPS = web.AppKey("deps", Deps)
+@dataclass(slots=True)
+class Current:
+    """The parts of this moment; a request takes them once, when it begins, and keeps them."""
+
+    now: Deps
+
+
+DEPS = web.AppKey("deps", Current)

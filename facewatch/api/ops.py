@@ -54,7 +54,7 @@ async def healthz(request: web.Request) -> web.Response:
 
 async def readyz(request: web.Request) -> web.Response:
     """200 when every part can work, else 503; each part says how it is."""
-    probes = request.app[DEPS].readiness
+    probes = request.app[DEPS].now.readiness
     found = await asyncio.gather(*map(_asked, probes.values()))
     parts = dict(zip(probes, found, strict=True))
     ready = all(part.ready for part in found)
@@ -83,7 +83,7 @@ def camera_summary(statuses: CameraStatuses, org: OrgId) -> Probe:
 
 async def metrics(request: web.Request) -> web.Response:
     """Everything that is counted, in Prometheus' text format."""
-    text = generate_latest(request.app[DEPS].metrics.registry)
+    text = generate_latest(request.app[DEPS].now.metrics.registry)
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 

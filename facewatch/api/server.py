@@ -3,6 +3,7 @@
 import errno
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager
+from dataclasses import replace
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
@@ -12,7 +13,7 @@ from aiohttp import web
 from facewatch import errors
 from facewatch.api import docs, gumnut, house, media, ops, rhombus, trace
 from facewatch.api.access import AccessLog
-from facewatch.api.deps import DEPS, Deps
+from facewatch.api.deps import DEPS, Current, Deps
 from facewatch.api.family import Family, Route, may
 from facewatch.api.gumnut import links
 from facewatch.api.trace import log
@@ -42,7 +43,7 @@ def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Applic
     app = web.Application(
         middlewares=[_answered(deps, families, access)], client_max_size=_LARGEST_BODY_BYTES
     )
-    app[DEPS] = deps
+    app[DEPS] = current = Current(deps)
     app.on_cleanup.append(told)
     open_routes = [*ops.ROUTES, *docs.ROUTES]
     app[docs.DESCRIPTION] = docs.description(families, open_routes)
@@ -51,8 +52,14 @@ def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Applic
         app.router.add_get(open_route.path, open_route.answer)
     for family in families:
         for route in family.routes:
-            app.router.add_route(route.method, route.path, _opened(deps, family, route))
+            app.router.add_route(route.method, route.path, _opened(current, family, route))
     return app
+
+
+def exchange(app: web.Application, deps: Deps) -> None:
+    """From the next request on *app* answers with *deps*, but for what requests have in common."""
+    before = app[DEPS].now
+    app[DEPS].now = replace(deps, audit=before.audit, limits=before.limits, look=before.look)
 
 
 @asynccontextmanager
@@ -73,7 +80,7 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[s
         shutdown_timeout=_DRAIN_S,
         lingering_time=_LINGER_S,
     )
-    async with app[DEPS].audit.kept():
+    async with app[DEPS].now.audit.kept():
         await runner.setup()
         try:
             await _listen(runner, host, port)
@@ -103,10 +110,11 @@ def _url(runner: web.AppRunner) -> str:
     return f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
 
 
-def _opened(deps: Deps, family: Family, route: Route) -> _Handler:
+def _opened(current: Current, family: Family, route: Route) -> _Handler:
     """*route* behind its lock."""
 
     async def handler(request: web.Request) -> web.StreamResponse:
+        deps = current.now
         key = await _caller(deps, family, request)
         request[_KEY] = key.id
         deps.limits.admit(key.org)

@@ -28,6 +28,17 @@ from facewatch.vision.runtime import Runtime, best_provider
 
 
 @dataclass(frozen=True, slots=True)
+class Hands:
+    """What works for any model."""
+
+    encoder: JpegPngEncoder
+    thread: ThreadPoolExecutor
+    workers: ThreadPoolExecutor
+    photos: ThreadPoolExecutor
+    metrics: Metrics
+
+
+@dataclass(frozen=True, slots=True)
 class Recognition:
     """The engine with galleries and thresholds in force; `thread` is the one that may use it.
 
@@ -39,12 +50,25 @@ class Recognition:
     gallery: ExactGallery
     galleries: Galleries
     decider: Decider
-    encoder: JpegPngEncoder
-    thread: ThreadPoolExecutor
-    workers: ThreadPoolExecutor
     looker: Looker
     likeness: Likeness
-    metrics: Metrics
+    hands: Hands
+
+    @property
+    def encoder(self) -> JpegPngEncoder:
+        return self.hands.encoder
+
+    @property
+    def thread(self) -> ThreadPoolExecutor:
+        return self.hands.thread
+
+    @property
+    def workers(self) -> ThreadPoolExecutor:
+        return self.hands.workers
+
+    @property
+    def metrics(self) -> Metrics:
+        return self.hands.metrics
 
 
 @asynccontextmanager
@@ -60,42 +84,56 @@ async def open_recognition(settings: Settings, stores: Stores) -> AsyncIterator[
         ThreadPoolExecutor(2, "worker") as workers,
         ThreadPoolExecutor(1, "photos") as photos,
     ):
-        metrics = Metrics.on()
+        hands = Hands(JpegPngEncoder(), thread, workers, photos, Metrics.on())
         engine = await asyncio.get_running_loop().run_in_executor(
-            thread, warm_engine, settings, metrics
+            thread, warm_engine, settings, hands.metrics
         )
-        gallery = ExactGallery(engine.dimensions)
-        thresholds: dict[OrgId, float] = {}
-        galleries = Galleries(gallery, thresholds, stores.people, stores.orgs, engine.model)
-        await galleries.catch_up()
-        encoder = JpegPngEncoder()
-        yield Recognition(
-            engine=engine,
-            gallery=gallery,
-            galleries=galleries,
-            decider=Decider(
-                gallery,
-                engine.calibration,
-                engine.model_digest,
-                rule_of(settings),
-                thresholds,
-                grey_calibration=calibration.in_force(
-                    settings, registry.card(engine.model), grey=True
-                ),
-            ),
-            encoder=encoder,
-            thread=thread,
-            workers=workers,
-            looker=Looker(
-                *(engine, encoder, header, decode, thread, photos),
-                batch=frames_at_once(settings, engine),
-            ),
-            likeness=Likeness(
-                *(gallery, engine.calibration, stores.people),
-                *(settings.recognition.threshold, thresholds),
-            ),
-            metrics=metrics,
-        )
+        yield await _put_together(settings, stores, engine, hands)
+
+
+async def another_recognition(
+    settings: Settings, stores: Stores, recognition: Recognition
+) -> Recognition:
+    """With the embedder that *settings* name; threads and metrics are those of *recognition*.
+
+    Raises:
+        DatabaseUnavailable: Postgres does not answer.
+        See `open_recognition`.
+    """
+    engine = await asyncio.to_thread(warm_engine, settings, recognition.metrics)
+    return await _put_together(settings, stores, engine, recognition.hands)
+
+
+async def _put_together(
+    settings: Settings, stores: Stores, engine: FaceEngine, hands: Hands
+) -> Recognition:
+    """*engine* with the gallery of today."""
+    gallery = ExactGallery(engine.dimensions)
+    thresholds: dict[OrgId, float] = {}
+    galleries = Galleries(gallery, thresholds, stores.people, stores.orgs, engine.model)
+    await galleries.catch_up()
+    return Recognition(
+        engine=engine,
+        gallery=gallery,
+        galleries=galleries,
+        decider=Decider(
+            gallery,
+            engine.calibration,
+            engine.model_digest,
+            rule_of(settings),
+            thresholds,
+            grey_calibration=calibration.in_force(settings, registry.card(engine.model), grey=True),
+        ),
+        looker=Looker(
+            *(engine, hands.encoder, header, decode, hands.thread, hands.photos),
+            batch=frames_at_once(settings, engine),
+        ),
+        likeness=Likeness(
+            *(gallery, engine.calibration, stores.people),
+            *(settings.recognition.threshold, thresholds),
+        ),
+        hands=hands,
+    )
 
 
 def warm_engine(settings: Settings, metrics: Metrics | None = None) -> FaceEngine:

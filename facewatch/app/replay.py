@@ -77,7 +77,7 @@ async def replay_video(
         )
         try:
             async with asyncio.TaskGroup() as group:
-                group.create_task(record(visits, recorder))
+                group.create_task(record(visits, lambda: recorder))
                 try:
                     await ingest(source, recogniser, recognition.thread, visits, seen)
                 finally:

@@ -6,29 +6,24 @@ import fcntl
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from contextlib import asynccontextmanager
 from datetime import UTC, datetime, timedelta
-from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from facewatch.api.audit import Journal
-from facewatch.api.deps import Deps, Probe
-from facewatch.api.limit import Limits
-from facewatch.api.ops import camera_summary
 from facewatch.api.server import application, serving
-from facewatch.app.clusters import cluster_unknown
-from facewatch.app.looking import looking
+from facewatch.api.server import exchange as exchange_deps
+from facewatch.app.answering import deps_of
+from facewatch.app.model import follow_model
 from facewatch.app.recognition import Recognition, frames_at_once, standstill_of, visiting_of
 from facewatch.app.recording import DRAIN_S, VISITS_BOUND, Written, drained, recorder_for
 from facewatch.app.still import Known, StillRegions, known_regions
 from facewatch.app.stores import Stores
-from facewatch.app.switch import catch_up
-from facewatch.app.uploads import enrol_uploads
-from facewatch.app.words import Words, look_at_pictures, open_words
+from facewatch.app.waiting import until_answered
+from facewatch.app.words import look_at_pictures, open_words
 from facewatch.domain.cameras import Camera
-from facewatch.domain.ids import CameraId, EventId, new_id, to_ruuid
+from facewatch.domain.ids import CameraId, EventId, new_id
 from facewatch.errors import (
     DatabaseUnavailable,
     HomeUnusable,
@@ -37,13 +32,6 @@ from facewatch.errors import (
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
-from facewatch.people.cut import Cutter
-from facewatch.people.gallery import org_of_ring
-from facewatch.people.inbox import Inbox
-from facewatch.people.lookalikes import Lookalikes
-from facewatch.people.sighting import Copier
-from facewatch.people.suggest import Suggester
-from facewatch.people.whatif import Reconsiderer
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
 from facewatch.pipeline.record import deliver, record
@@ -52,10 +40,8 @@ from facewatch.ports.streams import Frame, Source
 from facewatch.settings import Settings
 from facewatch.store.cameras import CAMERAS
 from facewatch.store.garbage import sweep
-from facewatch.store.people import GALLERY
 from facewatch.store.spool import SqliteSpool, open_spool
 from facewatch.stream.sources import open_source
-from facewatch.vision.pictures import JpegPngEncoder, decode, header
 
 log = logging.getLogger(__name__)
 
@@ -76,6 +62,8 @@ async def run_service(
     written: Written,
 ) -> None:
     """Watch the cameras of the table and answer, until *stop* is set; then drain.
+
+    Another embedder that is put in force meanwhile takes over without anything being stopped.
 
     *ready* is told the URL once answers are given.
 
@@ -114,31 +102,42 @@ async def run_service(
     )
     async with open_spool(settings.home_path / "spool", settings.spool.most_mib << 20) as spool:
         recorder = recorder_for(watch.camera, recognition, spool, written)
+        turn = asyncio.Lock()
         async with (
             _watching_alone(settings.home_path),
             open_words(settings, stores, metrics) as words,
             serving(
-                application(_deps(settings, stores, recognition, metrics, words)),
+                app := application(deps_of(settings, stores, recognition, words)),
                 settings.http.host,
                 settings.http.port,
             ) as url,
             asyncio.TaskGroup() as group,
         ):
+
+            async def exchange(today: Settings, fresh: Recognition) -> None:
+                """Between two looks, when what the one before saw is recorded."""
+
+                def take_over() -> None:
+                    nonlocal recorder
+                    recogniser.exchange(fresh.engine)
+                    recorder = recorder_for(watch.camera, fresh, spool, written)
+
+                async with turn:
+                    await visits.handled()
+                    await asyncio.get_running_loop().run_in_executor(fresh.thread, take_over)
+                exchange_deps(app, deps_of(today, stores, fresh, words))
+
             upkeep = [
                 group.create_task(watch.follow(_camera_lists(stores, names))),
-                group.create_task(_keep_gallery(stores, recognition)),
+                group.create_task(follow_model(settings, stores, recognition, exchange)),
                 group.create_task(_report_cameras(stores, board, still)),
                 group.create_task(still.heed()),
                 group.create_task(_gauge(spool, metrics)),
                 group.create_task(_sweep(stores, settings.audit.keep_days)),
                 group.create_task(_keep_centroids(stores)),
                 group.create_task(stores.keys.follow()),
-                group.create_task(enrol_uploads(settings, stores, recognition)),
-                group.create_task(catch_up(settings, stores, recognition)),
-                group.create_task(cluster_unknown(stores, recognition)),
                 group.create_task(look_at_pictures(stores, words)),
             ]
-            turn = asyncio.Lock()
             passing = group.create_task(
                 pass_time(recogniser, recognition.thread, _silence(board), visits, turn, stop)
             )
@@ -149,7 +148,7 @@ async def run_service(
                         batch=frames_at_once(settings, recognition.engine),
                     )
                 ),
-                group.create_task(record(visits, recorder)),
+                group.create_task(record(visits, lambda: recorder)),
             ]
             delivery = group.create_task(deliver(spool, stores.blobs, stores.events, metrics))
             if not stop.is_set():
@@ -190,71 +189,6 @@ def _patience(settings: Settings) -> Patience:
     return Patience(given.silent_s, given.retry_least_s, given.retry_most_s, given.refused_s)
 
 
-def _deps(
-    settings: Settings, stores: Stores, recognition: Recognition, metrics: Metrics, words: Words
-) -> Deps:
-    async def database() -> str:
-        return f"migration {await stores.database.schema_version()}"
-
-    async def objects() -> str:
-        return await stores.blobs.ready()
-
-    async def models() -> str:
-        enrolled = recognition.gallery.people(stores.org)
-        return f"{recognition.engine.model}, {enrolled} people enrolled"
-
-    readiness: dict[str, Probe] = {
-        "database": database,
-        "objects": objects,
-        "models": models,
-        "cameras": camera_summary(stores.statuses, stores.org),
-        "search": words.search.state,
-    }
-    return Deps(
-        events=stores.events,
-        decisions=stores.decisions,
-        faces=stores.faces,
-        assets=stores.assets,
-        portraits=stores.portraits,
-        cutter=Cutter(stores.blobs, decode, JpegPngEncoder()),
-        model=recognition.engine.model,
-        people=stores.people,
-        register=stores.register,
-        orgs=stores.orgs,
-        cameras=stores.cameras,
-        statuses=stores.statuses,
-        regions=stores.regions,
-        locations=stores.locations,
-        look=looking(settings),
-        settings=settings.shown(),
-        copier=Copier(stores.people, stores.blobs, recognition.engine.model, decode),
-        lookalikes=Lookalikes(
-            stores.similar,
-            recognition.engine.model,
-            recognition.engine.dimensions,
-            recognition.engine.calibration,
-        ),
-        suggester=Suggester(
-            *(stores.people, stores.register),
-            *(recognition.engine.model, recognition.engine.calibration),
-        ),
-        reconsiderer=Reconsiderer(
-            *(stores.past, stores.people, recognition.decider, recognition.engine.model)
-        ),
-        threshold=recognition.decider.rule.threshold,
-        blobs=stores.blobs,
-        keys=stores.keys,
-        readiness=readiness,
-        metrics=metrics,
-        clock=lambda: datetime.now(UTC),
-        audit=Journal(stores.audit, metrics),
-        inbox=Inbox(stores.uploads, stores.people, stores.blobs, header),
-        looker=recognition.looker,
-        limits=Limits(settings.http.requests_per_s, settings.http.burst),
-        words=words.search,
-    )
-
-
 async def _camera_lists(
     stores: Stores, names: dict[CameraId, str]
 ) -> AsyncIterator[Sequence[Camera]]:
@@ -265,15 +199,6 @@ async def _camera_lists(
         names.clear()
         names.update({camera.id: camera.name for camera in watched})
         yield watched
-
-
-async def _keep_gallery(stores: Stores, recognition: Recognition) -> None:
-    """Put each new revision of a gallery, and threshold, in force as soon as it is told."""
-    async for ring in stores.database.listen(GALLERY):
-        told = partial(recognition.galleries.catch_up, org_of_ring(ring))
-        for changed in await until_answered(told):
-            people = recognition.gallery.people(changed)
-            log.info("org %s: %d enrolled people are in force", to_ruuid(changed), people)
 
 
 async def _keep_centroids(stores: Stores) -> None:
@@ -302,19 +227,6 @@ async def _watching_alone(home: Path) -> AsyncIterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-async def until_answered(ask: Callable[[], Awaitable[Answer]]) -> Answer:
-    """Ask until the database answers: nobody rings again for what was missed in a bad moment."""
-    said = False
-    while True:
-        try:
-            return await ask()
-        except DatabaseUnavailable as trouble:
-            if not said:
-                log.warning("what changed is read later: %s", trouble)
-            said = True
-            await asyncio.sleep(_REPORT_S)
 
 
 async def _report_cameras(stores: Stores, board: Board, still: StillRegions) -> None:

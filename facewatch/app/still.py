@@ -5,17 +5,15 @@ from collections.abc import Mapping
 from concurrent.futures import Executor
 
 from facewatch.app.stores import Stores
+from facewatch.app.waiting import until_answered
 from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.ids import CameraId
-from facewatch.errors import DatabaseUnavailable
 from facewatch.pipeline.recognise import Recogniser
 from facewatch.ports.cameras import Regions
 from facewatch.store.database import Database
 from facewatch.store.regions import REGIONS
 
 Known = Mapping[CameraId, tuple[SuppressedRegion, ...]]
-
-_RETRY_S = 2.0
 
 
 async def known_regions(stores: Stores, after_s: float) -> Known:
@@ -64,12 +62,7 @@ class StillRegions:
     async def heed(self) -> None:
         """Follow again what is taken out of the table; runs until it is cancelled."""
         async for _ in self._database.listen(REGIONS):
-            while True:
-                try:
-                    await self._take_out()
-                    break
-                except DatabaseUnavailable:
-                    await asyncio.sleep(_RETRY_S)
+            await until_answered(self._take_out)
 
     async def _take_out(self) -> None:
         loop = asyncio.get_running_loop()

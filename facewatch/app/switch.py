@@ -20,6 +20,7 @@ from facewatch.vision.pictures import decode
 log = logging.getLogger(__name__)
 
 _PAUSE_S = 30.0
+_STRAGGLERS_S = 3.0
 _LONGEST_VISIT = timedelta(days=1)
 """A visit is dated at its beginning, and recorded at its end."""
 
@@ -107,6 +108,9 @@ async def catch_up(settings: Settings, stores: Stores, recognition: Recognition)
     while True:
         try:
             made = await _embed(again, stores, told.since, lambda _looked_at, _made, _what: None)
+            # whoever asked just before the exchange may have enrolled somebody with the one before
+            await asyncio.sleep(_STRAGGLERS_S)
+            late = await _embed(again, stores, told.since, lambda _looked_at, _made, _what: None)
             switched.put_in_force(settings, switched.Switched(embedder=told.embedder))
         except (StoreTrouble, HomeUnusable) as trouble:
             log.warning("%s catches up later: %s", told.embedder, trouble)
@@ -114,6 +118,6 @@ async def catch_up(settings: Settings, stores: Stores, recognition: Recognition)
             continue
         log.info(
             "%s caught up: %d matchmakers and %d visits embedded",
-            *(told.embedder, made.matchmakers, made.visits),
+            *(told.embedder, made.matchmakers + late.matchmakers, made.visits + late.visits),
         )
         return

@@ -6,7 +6,8 @@ import signal
 
 import click
 
-from facewatch.app.keep_serving import keep_serving
+from facewatch.app.recognition import open_recognition
+from facewatch.app.serve import run_service
 from facewatch.app.stores import open_stores
 from facewatch.cli.options import command
 from facewatch.cli.output import note
@@ -26,10 +27,14 @@ async def serve(settings: Settings) -> None:
     On http.port, until Ctrl-C or SIGTERM; then what is in hand is finished.
     """
     stop = stop_on_signals()
-    async with open_stores(settings) as stores:
-        await keep_serving(
+    async with (
+        open_stores(settings) as stores,
+        open_recognition(settings, stores) as recognition,
+    ):
+        await run_service(
             settings,
             stores,
+            recognition,
             stop=stop,
             ready=lambda url: note(f"facewatch answers at {url}"),
             written=_tell,

@@ -15,6 +15,7 @@ class Channel(Generic[T]):
         self._items: deque[T] = deque()
         self._bound = bound
         self._closed = False
+        self._in_hand = False
         self._changed = asyncio.Condition()
 
     async def put(self, item: T) -> None:
@@ -36,13 +37,21 @@ class Channel(Generic[T]):
             self._closed = True
             self._changed.notify_all()
 
+    async def handled(self) -> None:
+        """Wait until nothing is inside, and whoever took the last item has asked for the next."""
+        async with self._changed:
+            await self._changed.wait_for(lambda: not self._items and not self._in_hand)
+
     async def __aiter__(self) -> AsyncIterator[T]:
-        """Items until the channel is closed and drained."""
+        """Items until the channel is closed and drained; for one consumer."""
         while True:
             async with self._changed:
+                self._in_hand = False
+                self._changed.notify_all()
                 await self._changed.wait_for(lambda: self._closed or bool(self._items))
                 if not self._items:
                     return
                 item = self._items.popleft()
+                self._in_hand = True
                 self._changed.notify_all()
             yield item

@@ -13,10 +13,14 @@ from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.flow.stopwatch import Spent, Stopwatch
+from facewatch.pipeline.track import embedded
 from facewatch.pipeline.tracker import Said
 from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports.streams import Frame
 from facewatch.ports.vision import Engine
+
+_AGAIN = 2
+"""Looks of a track that another embedder is shown at once: the others come by themselves."""
 
 _Steps = Generator[list[Pixels], Sequence[Said], list[Visit]]
 
@@ -101,6 +105,24 @@ class Recogniser:
         regions = self._at(camera).suppressed
         if regions != self._suppressed.get(camera, ()):
             self._suppressed = {**self._suppressed, camera: regions}
+
+    def exchange(self, engine: Engine) -> None:
+        """Another engine from the next frame on; open visits go on.
+
+        Templates of different embedders never meet: the best two looks of each track are embedded
+        again, which takes the time of as many looks.
+        """
+        self._engine = engine
+        for visitors in self._visitors.values():
+            visitors.renew(self._embedded_again, _AGAIN)
+
+    def _embedded_again(self, looks: Sequence[Look]) -> list[Look]:
+        if not looks:
+            return []
+        templates, telling = self._engine.embed_telling([it.crop for it in looks])
+        self._metrics.embeddings.inc(len(looks))
+        said = zip(looks, templates, telling.tolist(), strict=True)
+        return [embedded(look, template, tells) for look, template, tells in said]
 
     def watch_again(self, camera: CameraId, regions: Collection[RegionId]) -> None:
         """What stands still there is followed again, and makes an event."""

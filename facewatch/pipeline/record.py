@@ -66,10 +66,14 @@ class Recorder:
     written: Callable[[Visit, EventRecord], None] = lambda _visit, _record: None
 
 
-async def record(visits: Channel[Visit], recorder: Recorder) -> None:
-    """Run until *visits* is closed and drained; every version is durable before the next."""
+async def record(visits: Channel[Visit], recorder_now: Callable[[], Recorder]) -> None:
+    """Run until *visits* is closed and drained; every version is durable before the next.
+
+    *recorder_now* is asked at each visit: with another embedder comes another decider.
+    """
     open_events: dict[EventId, _Written] = {}
     async for visit in visits:
+        recorder = recorder_now()
         before = open_events.get(visit.event)
         decision = await _decide(visit, recorder)
         if before is None or _says_more(before, visit, decision):

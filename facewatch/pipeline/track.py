@@ -5,7 +5,7 @@ to nothing, and proved by templates, which are dear. Only a template that tells 
 anything: those of faces that are half hidden, turned away or blurred are like everybody's.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from enum import Enum, IntEnum, auto
 
@@ -176,6 +176,17 @@ class Track:
             self._question = None
         if not self.in_question:
             self._proven = self._now
+
+    def renew(self, embed: Callable[[Sequence[Look]], Sequence[Look]], most: int) -> None:
+        """Another embedder: the best *most* of its looks are embedded again, others no more are.
+
+        What was suspected waits for new templates.
+        """
+        again = self.templates[:most]
+        fresh = dict(zip(map(id, again), embed(again), strict=True))
+        self.kept = [fresh.get(id(it)) or replace(it, template=None) for it in self.kept]
+        self.kept.sort(key=rank, reverse=True)
+        self.suspects = []
 
     def suspect(self, look: Look, clock_s: float) -> None:
         """The template of *look* neither proves nor disproves that it is this face."""

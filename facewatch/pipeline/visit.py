@@ -198,6 +198,11 @@ class Visitors:
         """See `StillThings.watch_again`."""
         self._still.watch_again(regions)
 
+    def renew(self, embed: Callable[[Sequence[Look]], Sequence[Look]], most: int) -> None:
+        """Another embedder: see `Track.renew`. Whoever is in view, or was just now, stays known."""
+        for track in {*self._tracker.tracks, *(t for it in self._visits for t in it.tracks)}:
+            track.renew(embed, most)
+
     def idle(self, elapsed_s: float) -> list[Visit]:
         """No frame came for *elapsed_s*: time passes all the same."""
         self._idled_s += elapsed_s

@@ -73,7 +73,7 @@ def failure(request: web.Request, error: Exception) -> web.Response:
         case errors.Unauthenticated():
             return _json(401, '{"authenticationFailed":true}', _challenge(request))
         case errors.Forbidden():
-            now = milliseconds(request.app[DEPS].clock())
+            now = milliseconds(request.app[DEPS].now.clock())
             return web.json_response(
                 {"status": 403, "error": "Forbidden", "timestamp": now, "msg": "Access Denied"},
                 status=403,
