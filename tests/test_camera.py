@@ -184,6 +184,7 @@ class HangingSource:
     """A decoder that never comes back from C."""
 
     received = changes = 0
+    handicap = ""
 
     def __init__(self) -> None:
         self.released = threading.Event()
@@ -215,6 +216,7 @@ class BrokenSource:
     """A source with a bug."""
 
     received = changes = 0
+    handicap = ""
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
         raise ZeroDivisionError("a bug")

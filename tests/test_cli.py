@@ -79,12 +79,18 @@ def test_a_cameras_password_is_never_shown(shell: Shell) -> None:
     added = shell.run("camera", "add", "gate", "rtsp://admin:s3cret@127.0.0.1:9/main")
     listed = shell.run("camera", "list", "--json")
     again = shell.run("camera", "add", "gate", "rtsp://admin:s3cret@127.0.0.1:9/main")
+    small = shell.run("camera", "set", "gate", "--sub", "rtsp://viewer:s3cret@127.0.0.1:9/sub")
+    (paired,) = shell.lines("camera", "list")
+    file = shell.run("camera", "set", "gate", "--sub", "/etc/passwd")
+    nothing = shell.run("camera", "set", "gate")
     removed = shell.run("camera", "remove", "gate")
 
-    assert added.returncode == removed.returncode == 0
+    assert added.returncode == small.returncode == removed.returncode == 0
     assert json.loads(listed.stdout)["url"] == "rtsp://127.0.0.1:9/main"
-    assert again.returncode == 1
-    for each in (added, listed, again, removed):
+    assert paired["sub_url"] == "rtsp://127.0.0.1:9/sub"
+    assert (again.returncode, file.returncode, nothing.returncode) == (1, 1, 2)
+    assert "two streams" in file.stderr
+    for each in (added, listed, again, small, file, removed):
         assert "s3cret" not in each.stdout + each.stderr
 
 

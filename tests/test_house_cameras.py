@@ -44,6 +44,8 @@ async def test_a_camera_from_its_first_day_to_its_last(admin: Caller) -> None:
         "location": to_ruuid(LOCATION),
         "sub_location": None,
         "match_threshold": None,
+        "sub_url": None,
+        "sub_has_password": False,
         "state": "unwatched",
         "reason": "",
         "fps": 0.0,
@@ -80,6 +82,33 @@ async def test_a_password_goes_in_and_never_comes_out(
 
     cleared = await admin.changed(f"/cameras/{made['id']}", url="rtsp://10.0.0.9/x")
     assert cleared["has_password"] is False
+
+
+async def test_a_smaller_stream_and_its_password_are_kept_and_never_shown(
+    admin: Caller, dsn: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    small = "rtsp://viewer:s3cr%40t@10.0.0.7/sub"
+    made = await admin.made("/cameras", name="door", url="rtsp://10.0.0.7/main", sub_url=small)
+    path, id_ = f"/cameras/{made['id']}", CameraId(from_ruuid(made["id"]))
+
+    assert (made["sub_url"], made["sub_has_password"]) == ("rtsp://10.0.0.7/sub", True)
+    assert made["has_password"] is False
+    kept = await admin.deps.cameras.get(ORG, id_)
+    assert (kept.sub_url, kept.sub_credentials) == ("rtsp://10.0.0.7/sub", ("viewer", "s3cr@t"))
+    renamed = await admin.changed(path, name="gate")
+    assert (await admin.deps.cameras.get(ORG, id_)).sub_credentials == ("viewer", "s3cr@t")
+    shown = str(made) + str(renamed) + str(await admin.get("/cameras")) + repr(kept)
+    shown += await admin.refused(400, "PATCH", path, sub_url="http://u:s3cr%40t@h/")
+    shown += await admin.refused(400, "POST", "/cameras", name="b", url=URL, sub_url="/etc/passwd")
+    connection = await asyncpg.connect(dsn)
+    shown += str([dict(row) for row in await connection.fetch("SELECT * FROM camera")])
+    await connection.close()
+    assert "s3cr" not in shown + caplog.text
+
+    moved = await admin.changed(path, sub_url="rtsp://10.0.0.8/sub")
+    assert (moved["sub_url"], moved["sub_has_password"]) == ("rtsp://10.0.0.8/sub", False)
+    without = await admin.changed(path, sub_url=None)
+    assert (without["sub_url"], without["sub_has_password"]) == (None, False)
 
 
 @pytest.mark.parametrize(

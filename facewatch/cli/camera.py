@@ -27,6 +27,9 @@ def camera() -> None:
 @camera.command()
 @click.argument("name")
 @click.argument("url")
+@click.option(
+    "--sub", help="Address of its smaller stream: faces are found there and cut from URL's."
+)
 @click.option("--udp", is_flag=True, help="RTP over UDP, for cameras that cannot do TCP.")
 @click.option("--location", help="Name or id of a location or sub-location.")
 @of_org
@@ -36,6 +39,7 @@ async def add(
     settings: Settings,
     name: str,
     url: str,
+    sub: str | None,
     udp: bool,
     location: str | None,
     org: str | None,
@@ -60,12 +64,20 @@ async def add(
             Transport.UDP if udp else Transport.TCP,
             (where.id,) if where.parent else (),
         )
+        if sub:
+            made = _with_sub(made, sub)
         open_source(made, looks_per_s=1)
         await stores.cameras.add(made)
     if as_json:
-        say({"id": to_ruuid(made.id), "name": name, "url": redact(made.url)})
+        shown = {"url": redact(made.url), "sub_url": redact(made.sub_url) or None}
+        say({"id": to_ruuid(made.id), "name": name, **shown})
     else:
         note(f"added {made!r}")
+
+
+def _with_sub(camera: Camera, url: str) -> Camera:
+    address, credentials = split_credentials(url)
+    return replace(camera, sub_url=address, sub_credentials=credentials)
 
 
 @camera.command("list")
@@ -87,6 +99,7 @@ async def list_(settings: Settings, org: str | None, as_json: bool) -> None:
                 "id": to_ruuid(it.id),
                 "name": it.name,
                 "url": redact(it.url),
+                "sub_url": redact(it.sub_url) or None,
                 "match_threshold": it.match_threshold,
                 "state": status.state if status else "not watched",
                 "fps": round(status.fps, 1) if status else None,
@@ -129,16 +142,16 @@ def _ago(stamp: object) -> str:
     return f"{(datetime.now(UTC) - datetime.fromisoformat(stamp)).total_seconds():.0f} s ago"
 
 
-class _Threshold(click.ParamType[float | None]):
+class _Threshold(click.ParamType[float | str]):
     """0 to 1, or "org": what the org has."""
 
     name = "confidence"
 
     def convert(
         self, value: Any, param: click.Parameter | None, ctx: click.Context | None
-    ) -> float | None:
+    ) -> float | str:
         if value == "org":
-            return None
+            return "org"
         try:
             number = float(value)
         except ValueError:
@@ -153,23 +166,43 @@ class _Threshold(click.ParamType[float | None]):
 @click.option(
     "--threshold",
     type=_Threshold(),
-    required=True,
     help="Least confidence for a name at this camera, 0 to 1; 'org' for the org's.",
 )
+@click.option("--sub", help="Address of its smaller stream; 'none' takes it away.")
 @of_org
 @as_json
 @command
 async def set_(
-    settings: Settings, name: str, threshold: float | None, org: str | None, as_json: bool
+    settings: Settings,
+    name: str,
+    threshold: float | str | None,
+    sub: str | None,
+    org: str | None,
+    as_json: bool,
 ) -> None:
-    """Change how sure one must be of a name at NAME; a running serve obeys within a second."""
+    """Change how sure one must be of a name at NAME, or its smaller stream.
+
+    A running serve obeys within a second.
+    """
+    if threshold is None and sub is None:
+        raise click.UsageError("say what to change: --threshold or --sub")
     async with open_stores(settings) as stores:
-        found = await stores.cameras.by_name(await org_of(stores, org), name)
-        await stores.cameras.change(replace(found, match_threshold=threshold))
+        camera = await stores.cameras.by_name(await org_of(stores, org), name)
+        if threshold is not None:
+            own = None if isinstance(threshold, str) else threshold
+            camera = replace(camera, match_threshold=own)
+        if sub is not None:
+            camera = _with_sub(camera, "" if sub == "none" else sub)
+            open_source(camera, looks_per_s=1)
+        await stores.cameras.change(camera)
+    own, address = camera.match_threshold, redact(camera.sub_url)
     if as_json:
-        say({"name": name, "match_threshold": threshold})
+        say({"name": name, "match_threshold": own, "sub_url": address or None})
     else:
-        note(f"{name!r}: {'the threshold of the org' if threshold is None else threshold}")
+        note(
+            f"{name!r}: {'the threshold of the org' if own is None else own}, "
+            f"{f'sub-stream {address}' if address else 'no sub-stream'}"
+        )
 
 
 @camera.command()

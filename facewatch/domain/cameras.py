@@ -45,6 +45,9 @@ class Camera:
         credentials: User and password, or None; never shown.
         place: Sub-locations from the outermost to the camera's own, within its location.
         match_threshold: Least confidence for a name at this camera, 0..1; None is the org's.
+        sub_url: Address of a smaller stream of the same picture, in which faces are found while
+            they are cut from that of *url*; empty where there is none. Without user and password.
+        sub_credentials: As *credentials*, for that.
     """
 
     id: CameraId
@@ -56,6 +59,8 @@ class Camera:
     transport: Transport = Transport.TCP
     place: tuple[LocationId, ...] = ()
     match_threshold: float | None = None
+    sub_url: str = ""
+    sub_credentials: tuple[str, str] | None = None
 
     def __repr__(self) -> str:
         return f"camera {self.name!r} ({redact(self.url)})"
@@ -82,7 +87,8 @@ class CameraStatus:
     """How a camera is at this moment.
 
     Attributes:
-        reason: Why it is not live, in words for an operator; empty when it is.
+        reason: Why it is not live, or what it lacks although it is, in words for an operator;
+            empty when all is well.
         fps: Frames that arrived per second, over the last seconds; 0 when none do.
         last_frame_at: Capture time of the newest frame, or None before the first.
         since: When this state began.

@@ -60,9 +60,8 @@ class Board:
         before = self._statuses.get(camera.id)
         if before and (before.state, before.reason) == (state, reason):
             return
-        if not before or before.state is not state or reason:
-            level = logging.WARNING if state in _TROUBLE else logging.INFO
-            log.log(level, "%r is %s%s", camera, state, f": {reason}" if reason else "")
+        level = logging.WARNING if state in _TROUBLE or reason else logging.INFO
+        log.log(level, "%r is %s%s", camera, state, f": {reason}" if reason else "")
         self._statuses[camera.id] = CameraStatus(
             camera=camera.id,
             state=state,
@@ -215,7 +214,7 @@ async def _watch_once(
     """
 
     def deliver(frame: Frame) -> None:
-        board.show(camera, CameraState.LIVE)
+        board.show(camera, CameraState.LIVE, source.handicap)
         board.frame(camera, frame.at)
         frames.put(camera.id, frame)
 

@@ -51,7 +51,7 @@ class Cameras(Protocol):
         ...
 
     async def change(self, camera: Camera) -> None:
-        """Another name, URL, password, transport, place or threshold for one that stays the same.
+        """Another name, URLs, passwords, transport, place or threshold for one that stays the same.
 
         Raises:
             AlreadyExists: another camera of the org has this name.

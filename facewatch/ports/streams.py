@@ -84,6 +84,11 @@ class Source(Protocol):
         ...
 
     @property
+    def handicap(self) -> str:
+        """What it lacks although frames come, in words; empty if nothing. Any thread."""
+        ...
+
+    @property
     def changes(self) -> int:
         """How often its pictures came to have another size or rate so far. Any thread."""
         ...

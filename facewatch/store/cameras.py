@@ -78,7 +78,7 @@ class PostgresCameras:
             await work.fetch("camera_add", **self._values(camera))
 
     async def change(self, camera: Camera) -> None:
-        """Another name, URL, password, transport, place or threshold for one that stays the same.
+        """Another name, URLs, passwords, transport, place or threshold for one that stays the same.
 
         Raises:
             AlreadyExists: another camera of the org has this name.
@@ -126,6 +126,8 @@ class PostgresCameras:
             "credentials": self._vault.sealed(camera.credentials),
             "transport": camera.transport,
             "match_threshold": camera.match_threshold,
+            "sub_url": camera.sub_url,
+            "sub_credentials": self._vault.sealed(camera.sub_credentials),
         }
 
     def _camera(self, row: Row) -> Camera:
@@ -135,18 +137,20 @@ class PostgresCameras:
             location=LocationId(row["location"]),
             name=row["name"],
             url=row["url"],
-            credentials=self._opened(row),
+            credentials=self._opened(row["credentials"], row["name"]),
             transport=Transport(row["transport"]),
             place=tuple(LocationId(location) for location in row["place"]),
             match_threshold=_threshold(row["match_threshold"]),
+            sub_url=row["sub_url"],
+            sub_credentials=self._opened(row["sub_credentials"], row["name"]),
         )
 
-    def _opened(self, row: Row) -> tuple[str, str] | None:
+    def _opened(self, sealed: bytes | None, camera: str) -> tuple[str, str] | None:
         """None too for a password that cannot be read: the other cameras can do without it."""
         try:
-            return self._vault.opened(row["credentials"])
+            return self._vault.opened(sealed)
         except StoreTrouble as trouble:
-            log.error("camera %r: %s", row["name"], trouble)
+            log.error("camera %r: %s", camera, trouble)
             return None
 
 

@@ -1,9 +1,8 @@
 """Packets become the frames that are due: common to cameras and files."""
 
 import logging
-import threading
 from collections.abc import Iterator
-from typing import Final
+from typing import Final, Protocol
 
 import av
 from av.container import InputContainer
@@ -23,6 +22,12 @@ log = logging.getLogger(__name__)
 _USUAL_FRAME_S: Final = 0.04
 _NOISE_S: Final = 0.5
 """Timestamps that step back by less are taken for jitter, by more for a new beginning."""
+
+
+class Stop(Protocol):
+    """A `threading.Event`, or what asks several."""
+
+    def is_set(self) -> bool: ...
 
 
 class VideoReader:
@@ -60,7 +65,7 @@ class VideoReader:
         rate = self.stream.average_rate or self.stream.guessed_rate
         return float(1 / rate) if rate else _USUAL_FRAME_S
 
-    def packets(self, stop: threading.Event) -> Iterator["av.Packet[VideoStream]"]:
+    def packets(self, stop: Stop) -> Iterator["av.Packet[VideoStream]"]:
         """Every packet until the stream ends, the last one empty, or until *stop* is set.
 
         Raises:

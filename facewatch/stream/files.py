@@ -54,6 +54,8 @@ class FileSource:
         self._start = start
         self._reader: VideoReader | None = None
 
+    handicap = ""
+
     def __repr__(self) -> str:
         return f"file {str(self._path)!r}"
 

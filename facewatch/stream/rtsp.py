@@ -13,7 +13,6 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import av
 from av.container import InputContainer
-from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
 from facewatch.domain.cameras import Camera
@@ -27,7 +26,7 @@ from facewatch.errors import (
     UnreadableStream,
 )
 from facewatch.ports.streams import Frame
-from facewatch.stream.decode import VideoReader
+from facewatch.stream.decode import Stop, VideoReader
 from facewatch.stream.picture import Converter, DecodedPicture
 
 log = logging.getLogger(__name__)
@@ -64,6 +63,8 @@ class RtspSource:
         self._read_timeout_s = read_timeout_s
         self._reader: VideoReader | None = None
 
+    handicap = ""
+
     def __repr__(self) -> str:
         return redact(repr(self._camera))
 
@@ -82,10 +83,11 @@ class RtspSource:
 
     def frames(self, stop: threading.Event) -> Generator[Frame]:
         clock, converter = CameraClock(repr(self)), Converter()
-        for reader, packet in self._packets(stop):
+        progress, progress_at = 0, time.monotonic()
+        for reader, packet in self.packets(stop):
             clock.heard(packet, reader.container)
             for frame, t_s in reader.due(packet):
-                at, time_source = clock.captured(frame)
+                at, time_source = clock.captured(frame.pts)
                 yield Frame(
                     camera=self._camera.id,
                     sequence=reader.received,
@@ -94,25 +96,22 @@ class RtspSource:
                     time_source=time_source,
                     picture=DecodedPicture(frame, converter),
                 )
+            now = time.monotonic()
+            if reader.decoded > progress:
+                progress, progress_at = reader.decoded, now
+            elif now > progress_at + self._open_timeout_s + self._read_timeout_s:
+                raise UnreadableStream(
+                    f"{self}: packets arrive, and no picture can be decoded from them",
+                    "set the camera to H.264 or HEVC with a key frame every few seconds",
+                )
 
-    def _packets(
-        self, stop: threading.Event
-    ) -> Iterator[tuple[VideoReader, "av.Packet[VideoStream]"]]:
-        """What arrives, with the reader that decodes it."""
+    def packets(self, stop: Stop) -> Iterator[tuple[VideoReader, "av.Packet[VideoStream]"]]:
+        """What arrives, coded as it is, with the reader that can decode it; ends as `frames`."""
         with self._opened() as container:
             self._reader = reader = VideoReader(container, repr(self), self._looks_per_s)
-            progress, progress_at = 0, time.monotonic()
             packets = reader.packets(stop)
             while (packet := self._next(packets)) is not None:
                 yield reader, packet
-                now = time.monotonic()
-                if reader.decoded > progress:
-                    progress, progress_at = reader.decoded, now
-                elif now > progress_at + self._open_timeout_s + self._read_timeout_s:
-                    raise UnreadableStream(
-                        f"{self}: packets arrive, and no picture can be decoded from them",
-                        "set the camera to H.264 or HEVC with a key frame every few seconds",
-                    )
         if not stop.is_set():
             raise CameraUnreachable(f"{self}: hung up", "it may be restarting; we try again")
 
@@ -230,11 +229,11 @@ class CameraClock:
             ahead = (stamp - self._base - packet.pts + 2**31) % 2**32 - 2**31
             self._zero_s = wall_s - (packet.pts + ahead) / _CLOCK_HZ
 
-    def captured(self, frame: VideoFrame) -> tuple[datetime, TimeSource]:
-        """When *frame*, which has just arrived, was captured."""
+    def captured(self, pts: int | None) -> tuple[datetime, TimeSource]:
+        """When the picture with this time stamp, which has just arrived, was captured."""
         arrival_s = time.time()
-        if self._zero_s is not None and frame.pts is not None:
-            captured_s = self._zero_s + frame.pts / _CLOCK_HZ
+        if self._zero_s is not None and pts is not None:
+            captured_s = self._zero_s + pts / _CLOCK_HZ
             if math.fabs(captured_s - arrival_s) <= _TRUSTED_WITHIN_S:
                 return datetime.fromtimestamp(captured_s, UTC), TimeSource.RTCP
             self._doubt(captured_s - arrival_s)

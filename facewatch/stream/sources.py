@@ -16,6 +16,7 @@ from facewatch.domain.urls import redact
 from facewatch.errors import CameraUnreachable, InvalidRequest
 from facewatch.ports.streams import Frame
 from facewatch.stream.files import FileSource
+from facewatch.stream.pair import PairedSource
 from facewatch.stream.rtsp import RtspSource
 
 _EVERY_FRAME: Final = 1000.0
@@ -28,13 +29,26 @@ def open_source(
     looks_per_s: float,
     open_timeout_s: float = 10.0,
     read_timeout_s: float = 5.0,
-) -> "RtspSource | PlayedFile":
+) -> "RtspSource | PairedSource | PlayedFile":
     """The source that the camera's URL names: rtsp, rtsps, file or a plain path.
 
     Raises:
-        InvalidRequest: the URL has another scheme, or no host.
+        InvalidRequest: the URL has another scheme, or no host; or there is a sub-stream, and one of
+            the two is no camera's.
     """
+
+    def rtsp(one: Camera) -> RtspSource:
+        return RtspSource(
+            one,
+            looks_per_s=looks_per_s,
+            open_timeout_s=open_timeout_s,
+            read_timeout_s=read_timeout_s,
+        )
+
     parts = urlsplit(camera.url)
+    if camera.sub_url:
+        _check_pair(camera)
+        return PairedSource(camera, rtsp, looks_per_s)
     match parts.scheme:
         case "rtsp" | "rtsps":
             if not _has_host(parts):
@@ -42,12 +56,7 @@ def open_source(
                     f"{camera!r}: its address names no host, or no port from 1 to 65535",
                     "give it as rtsp://user:password@host:554/path",
                 )
-            return RtspSource(
-                camera,
-                looks_per_s=looks_per_s,
-                open_timeout_s=open_timeout_s,
-                read_timeout_s=read_timeout_s,
-            )
+            return rtsp(camera)
         case "file":
             return PlayedFile(camera, Path(unquote(parts.path)), looks_per_s)
         case "":
@@ -55,6 +64,16 @@ def open_source(
         case scheme:
             raise InvalidRequest(
                 f"{camera!r}: cannot watch {scheme!r}", "give rtsp://, rtsps:// or a video file"
+            )
+
+
+def _check_pair(camera: Camera) -> None:
+    for url in (camera.url, camera.sub_url):
+        parts = urlsplit(url)
+        if parts.scheme not in ("rtsp", "rtsps") or not _has_host(parts):
+            raise InvalidRequest(
+                f"{camera!r}: {redact(url)!r} cannot be one of two streams",
+                "give both as rtsp://user:password@host:554/path",
             )
 
 
@@ -71,6 +90,8 @@ class PlayedFile:
     def __init__(self, camera: Camera, path: Path, looks_per_s: float) -> None:
         self._camera = camera
         self._file = FileSource(camera.id, path, looks_per_s=looks_per_s)
+
+    handicap = ""
 
     def __repr__(self) -> str:
         return redact(repr(self._camera))

@@ -89,7 +89,7 @@ class Thrift:
 
     def __init__(self, stream: VideoStream, looks_per_s: float) -> None:
         self._period = 1 / looks_per_s
-        self._use_of = _uses_in(stream)
+        self._use_of = uses_in(stream)
         self._times: deque[float] = deque(maxlen=_WINDOW)
         self._gaps = {
             kind: deque[int](maxlen=2 * _KNOWN[kind.name]) for kind in (Use.REFERENCE, Use.KEY)
@@ -175,7 +175,7 @@ class Thrift:
         return apart_s if apart_s <= _TOLERANCE * self._period else 0.0
 
 
-def _uses_in(stream: VideoStream) -> Callable[["av.Packet[VideoStream]"], Use]:
+def uses_in(stream: VideoStream) -> Callable[["av.Packet[VideoStream]"], Use]:
     """What tells the use of a packet of *stream*; only of H.264 and HEVC more than key or not."""
     codec, record = stream.codec_context.name, stream.codec_context.extradata or b""
     framed = record[:1] == b"\x01"  # mp4, mkv: lengths in place of start codes

@@ -47,6 +47,8 @@ class CameraMadeIn(Shape):
     Attributes:
         location: The org's first where neither it nor *sub_location* is given.
         match_threshold: Least confidence for a name at this camera; null is the org's.
+        sub_url: A smaller stream of the same picture, with user and password of its own: faces
+            are found in it and cut from that of *url*, which then costs little; null is none.
     """
 
     name: Name
@@ -55,13 +57,14 @@ class CameraMadeIn(Shape):
     location: Id | None = None
     sub_location: Id | None = None
     match_threshold: Threshold | None = None
+    sub_url: Address | None = None
 
 
 class CameraChangesIn(Shape):
     """A field that is not there is left alone.
 
-    A new *url* brings its own user and password: those of the old one are not sent to wherever
-    the new one leads. A new *location* takes the camera out of its sub-location.
+    A new *url* or *sub_url* brings its own user and password: those of the old one are not sent to
+    wherever the new one leads. A new *location* takes the camera out of its sub-location.
     """
 
     camera: Id
@@ -71,6 +74,7 @@ class CameraChangesIn(Shape):
     location: Id = LEFT
     sub_location: Id | None = LEFT
     match_threshold: Threshold | None = LEFT
+    sub_url: Address | None = LEFT
 
 
 class RegionOut(Shape):
@@ -100,10 +104,11 @@ class CameraOut(Thing):
     Attributes:
         url: Without user and password, which never come out.
         has_password: Whether any are kept.
+        sub_url, sub_has_password: The same of its smaller stream; null where it has none.
         sub_location: The innermost that it hangs in.
         match_threshold: Its own; null is the org's.
         state: What it is doing: *live* is the good one.
-        reason: Why it is not live.
+        reason: Why it is not live, or what it lacks although it is, one of its two streams.
         fps: Frames that arrived per second, over the last seconds.
         since: When this state began.
         suppressed: A poster, a chair: passed over until the picture there changes.
@@ -116,6 +121,8 @@ class CameraOut(Thing):
     location: Id
     sub_location: Id | None
     match_threshold: float | None
+    sub_url: str | None
+    sub_has_password: bool
     state: State
     reason: str
     fps: float
@@ -134,6 +141,8 @@ class CameraOut(Thing):
             location=camera.location,
             sub_location=camera.place[-1] if camera.place else None,
             match_threshold=camera.match_threshold,
+            sub_url=redact(camera.sub_url) or None,
+            sub_has_password=camera.sub_credentials is not None,
             state=status.state if status else "unwatched",
             reason=redact(status.reason) if status else "",
             fps=round(status.fps, 1) if status else 0.0,
@@ -192,6 +201,7 @@ async def get_camera(deps: Deps, caller: ApiKey, asked: CameraIn) -> CameraOut:
 async def add_camera(deps: Deps, caller: ApiKey, asked: CameraMadeIn) -> CameraOut:
     """Watch one more; a running service begins within a second."""
     address, credentials = rtsp_address(asked.url)
+    sub_address, sub_credentials = _sub_address(asked.sub_url)
     location, place = await _place(deps, caller, asked.location, asked.sub_location)
     camera = Camera(
         id=CameraId(new_id()),
@@ -203,6 +213,8 @@ async def add_camera(deps: Deps, caller: ApiKey, asked: CameraMadeIn) -> CameraO
         transport=asked.transport,
         place=place,
         match_threshold=asked.match_threshold,
+        sub_url=sub_address,
+        sub_credentials=sub_credentials,
     )
     await deps.cameras.add(camera)
     return CameraOut.of(camera, None)
@@ -217,6 +229,9 @@ async def change_camera(deps: Deps, caller: ApiKey, asked: CameraChangesIn) -> C
     if "url" in given:
         address, credentials = rtsp_address(asked.url)
         camera = replace(camera, url=address, credentials=credentials)
+    if "sub_url" in given:
+        address, credentials = _sub_address(asked.sub_url)
+        camera = replace(camera, sub_url=address, sub_credentials=credentials)
     if "transport" in given:
         camera = replace(camera, transport=asked.transport)
     if "match_threshold" in given:
@@ -229,6 +244,10 @@ async def change_camera(deps: Deps, caller: ApiKey, asked: CameraChangesIn) -> C
         camera = replace(camera, place=())
     await deps.cameras.change(camera)
     return await get_camera(deps, caller, CameraIn(camera=camera.id))
+
+
+def _sub_address(url: Address | None) -> tuple[str, tuple[str, str] | None]:
+    return ("", None) if url is None else rtsp_address(url)
 
 
 async def remove_camera(deps: Deps, caller: ApiKey, asked: CameraIn) -> None:

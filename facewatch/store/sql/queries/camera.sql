@@ -1,6 +1,7 @@
 -- name: cameras
 SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
-       c.name, c.url, c.credentials, c.transport, c.match_threshold
+       c.name, c.url, c.credentials, c.transport, c.match_threshold,
+       c.sub_url, c.sub_credentials
   FROM camera c
  WHERE c.removed_at IS NULL
    AND (:org::uuid IS NULL OR c.org = :org)
@@ -10,7 +11,8 @@ SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
 -- name: cameras_page
 -- Those that hang in one of the locations or sub-locations; NULL is everywhere.
 SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
-       c.name, c.url, c.credentials, c.transport, c.match_threshold
+       c.name, c.url, c.credentials, c.transport, c.match_threshold,
+       c.sub_url, c.sub_credentials
   FROM camera c
  WHERE c.removed_at IS NULL AND c.org = :org AND (:after::uuid IS NULL OR c.id > :after)
    AND (:locations::uuid[] IS NULL OR c.location = ANY(:locations)
@@ -20,7 +22,8 @@ SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
 
 -- name: camera_get
 SELECT c.id, c.org, c.location, sub_locations(c.sub_location) AS place,
-       c.name, c.url, c.credentials, c.transport, c.match_threshold
+       c.name, c.url, c.credentials, c.transport, c.match_threshold,
+       c.sub_url, c.sub_credentials
   FROM camera c
  WHERE c.removed_at IS NULL AND c.org = :org AND c.id = :id;
 
@@ -33,14 +36,15 @@ SELECT outermost(l.id) AS location
 
 -- name: camera_add
 INSERT INTO camera (id, org, location, sub_location, name, url, credentials, transport,
-                    match_threshold)
+                    match_threshold, sub_url, sub_credentials)
 VALUES (:id, :org, :location, :sub_location, :name, :url, :credentials, :transport,
-        :match_threshold);
+        :match_threshold, :sub_url, :sub_credentials);
 
 -- name: camera_change
 UPDATE camera
    SET location = :location, sub_location = :sub_location, name = :name, url = :url,
-       credentials = :credentials, transport = :transport, match_threshold = :match_threshold
+       credentials = :credentials, transport = :transport, match_threshold = :match_threshold,
+       sub_url = :sub_url, sub_credentials = :sub_credentials
  WHERE id = :id AND org = :org AND removed_at IS NULL
 RETURNING id;
 
