@@ -8,7 +8,7 @@ import numpy as np
 from factories import a_camera, a_record
 
 from facewatch.flow.metrics import Metrics
-from facewatch.pipeline.record import deliver
+from facewatch.pipeline.deliver import deliver
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.cameras import PostgresCameras
 from facewatch.store.database import Database

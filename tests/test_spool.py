@@ -3,6 +3,7 @@
 import asyncio
 import json
 import os
+import resource
 import signal
 import sqlite3
 import subprocess
@@ -18,7 +19,8 @@ from factories import a_decision, a_record
 
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import CameraId, EventId, PersonId, new_id
-from facewatch.errors import HomeUnusable, SpoolFull
+from facewatch.errors import HomeUnusable, SpoolFull, StoreTrouble
+from facewatch.ports.keeping import SpooledEvent
 from facewatch.store.records import packed, unpacked
 from facewatch.store.spool import open_spool
 
@@ -276,6 +278,102 @@ async def test_what_cannot_be_read_is_kept_aside_and_said(
         assert spool.backlog == 1
     assert said in caplog.text
     assert len(os.listdir(tmp_path)) == 3
+
+
+async def test_nobody_is_handed_what_is_not_on_the_disk_yet(tmp_path: Path) -> None:
+    records = [a_record(CAMERA) for _ in range(50)]
+    async with open_spool(tmp_path, 100 * MIB) as spool, asyncio.timeout(20):
+        adding = [asyncio.create_task(spool.add(record, PICTURES)) for record in records]
+        found: list[SpooledEvent] = []
+        while len(found) < len(records):
+            found += await spool.oldest(7, found[-1].place if found else 0)
+        await asyncio.gather(*adding)
+    assert [it.record.id for it in found] == [it.id for it in records]
+    assert all(it.pictures == PICTURES for it in found)
+
+
+def pixels_on_disk(root: Path) -> int:
+    return sum(file.stat().st_blocks * 512 for file in root.glob("*/*.pack"))
+
+
+async def test_room_is_given_back_as_events_are_delivered(tmp_path: Path) -> None:
+    async with open_spool(tmp_path, 100 * MIB) as spool:
+        for _ in range(20):
+            await spool.add(a_record(CAMERA), PICTURES)
+        assert pixels_on_disk(tmp_path) > 20 * 58_000
+
+        await spool.delivered([it.place for it in await spool.oldest(20)])
+
+        assert pixels_on_disk(tmp_path) == 0
+        await spool.add(a_record(CAMERA), PICTURES)
+        assert 58_000 < pixels_on_disk(tmp_path) < 120_000
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems free a pack as a whole")
+async def test_what_is_dropped_at_the_bound_leaves_the_disk_although_others_stay(
+    tmp_path: Path,
+) -> None:
+    big = {"x.jpg": b"x" * (MIB // 20)}
+    async with open_spool(tmp_path, 2 * MIB) as spool:
+        for number in range(200):  # every tenth may not go
+            await spool.add(known() if number % 10 == 0 else a_record(CAMERA), big)
+        assert spool.level.dropped > 100
+        assert pixels_on_disk(tmp_path) <= 2 * MIB
+        assert all(it.pictures == big for it in await spool.oldest(99))
+
+
+async def test_a_disk_that_takes_no_more_refuses_and_the_rest_goes_on(tmp_path: Path) -> None:
+    async with open_spool(tmp_path, 100 * MIB) as spool:
+        for _ in range(4):
+            await spool.add(a_record(CAMERA), PICTURES)
+        before = resource.getrlimit(resource.RLIMIT_FSIZE)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, before[1]))  # as a disk that is full
+        try:
+            for _ in range(2):
+                with pytest.raises(StoreTrouble, match=r"spool cannot be written|disk .* is full"):
+                    await spool.add(a_record(CAMERA), PICTURES)
+            assert spool.backlog == 4
+            refused = asyncio.create_task(spool.add(a_record(CAMERA), PICTURES))
+            found = await spool.oldest(9)  # in one commit with an event that is refused
+            with pytest.raises(StoreTrouble):
+                await refused
+            assert len(found) == 4
+            await spool.delivered([it.place for it in found])
+            await spool.add(a_record(CAMERA), PICTURES)  # there is room again
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, before)
+        (left,) = await spool.oldest(9)
+        assert left.pictures == PICTURES
+
+
+async def test_what_the_version_before_left_is_delivered(tmp_path: Path) -> None:
+    record = known()
+    folder = tmp_path / "left"
+    folder.mkdir()
+    old = sqlite3.connect(folder / "events.db")
+    old.executescript("""
+        CREATE TABLE event (place INTEGER PRIMARY KEY AUTOINCREMENT, id BLOB NOT NULL,
+            known INTEGER NOT NULL, bytes INTEGER NOT NULL, added_at REAL NOT NULL,
+            record TEXT NOT NULL);
+        CREATE INDEX event_known ON event (known, place);
+        CREATE INDEX event_id ON event (id, known);
+        CREATE TABLE picture (place INTEGER NOT NULL, key TEXT NOT NULL, body BLOB NOT NULL);
+        CREATE INDEX picture_place ON picture (place);
+        PRAGMA user_version = 1;
+    """)
+    old.execute(
+        "INSERT INTO event VALUES (7, ?, 1, 60000, 1.0, ?)", (record.id.bytes, packed(record))
+    )
+    pictures = [(7, key, body) for key, body in PICTURES.items()]
+    old.executemany("INSERT INTO picture VALUES (?, ?, ?)", pictures)
+    old.commit()
+    old.close()
+
+    async with open_spool(tmp_path, 100 * MIB) as spool:
+        await spool.add(a_record(CAMERA), {})
+        found, _ = await spool.oldest(9)
+        assert same(found.record, record)
+        assert found.pictures == PICTURES
 
 
 async def test_a_spool_that_cannot_be_made(tmp_path: Path) -> None:

@@ -15,9 +15,10 @@ from facewatch.domain.cameras import Camera
 from facewatch.domain.ids import EventId, derived_id
 from facewatch.errors import InvalidRequest, StoreTrouble
 from facewatch.flow.channel import Channel
+from facewatch.pipeline.deliver import deliver
 from facewatch.pipeline.ingest import ingest
 from facewatch.pipeline.recognise import Recogniser
-from facewatch.pipeline.record import deliver, record
+from facewatch.pipeline.record import record
 from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports.streams import Frame
 from facewatch.settings import Settings

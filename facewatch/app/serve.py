@@ -33,8 +33,9 @@ from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
+from facewatch.pipeline.deliver import deliver
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
-from facewatch.pipeline.record import deliver, record
+from facewatch.pipeline.record import record
 from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports.streams import Frame, Source
 from facewatch.settings import Settings

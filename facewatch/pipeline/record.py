@@ -1,13 +1,11 @@
-"""A visit becomes a face event, in versions: decided, pictured, spooled, delivered."""
+"""A visit becomes a face event, in versions: decided, pictured, spooled."""
 
 import asyncio
 import hashlib
 import logging
-import random
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace
@@ -15,17 +13,20 @@ from facewatch.domain.faces import THUMBNAIL_MARGIN, Pixels, is_grey
 from facewatch.domain.ids import AssetId, CameraId, EventId, FaceId, OrgId, derived_id
 from facewatch.domain.keys import event_prefix
 from facewatch.domain.people import Decision
-from facewatch.errors import RecordRefused, StoreTrouble
+from facewatch.errors import StoreTrouble
 from facewatch.flow.channel import Channel
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.people.decide import Decider
 from facewatch.pipeline.track import Shot
 from facewatch.pipeline.visit import Visit
-from facewatch.ports.events import FaceEvents
-from facewatch.ports.keeping import Blobs, Spool, SpooledEvent
+from facewatch.ports.keeping import Spool
 from facewatch.ports.vision import Encoder
 
 log = logging.getLogger(__name__)
+
+_AT_ONCE = 64
+"""Versions that are on their way into the spool."""
+_RETRY_S = 1.0
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -67,39 +68,68 @@ class Recorder:
 
 
 async def record(visits: Channel[Visit], recorder_now: Callable[[], Recorder]) -> None:
-    """Run until *visits* is closed and drained; every version is durable before the next.
+    """Run until *visits* is closed and drained and every version is durable.
 
-    *recorder_now* is asked at each visit: with another embedder comes another decider.
+    Versions are spooled in their order while the next ones are decided and encoded, so that many
+    share an fsync. *recorder_now* is asked at each visit: with another embedder comes another
+    decider.
     """
     open_events: dict[EventId, _Written] = {}
-    async for visit in visits:
-        recorder = recorder_now()
-        before = open_events.get(visit.event)
-        decision = await _decide(visit, recorder)
-        if before is None or _says_more(before, visit, decision):
-            event, pictures = await _version(visit, decision, before, recorder)
-            await _spool(event, pictures, recorder)
-            recorder.written(visit, event)
-            open_events[visit.event] = _Written(event, visit.best)
-        if visit.closed:
-            del open_events[visit.event]
-            known = decision is not None and decision.person is not None
-            recorder.metrics.events_recorded.labels("known" if known else "unknown").inc()
+    shelf = _Shelf()
+    async with asyncio.TaskGroup() as group:
+        async for visit in visits:
+            recorder = recorder_now()
+            before = open_events.get(visit.event)
+            decision = await _decide(visit, recorder)
+            if before is None or _says_more(before, visit, decision):
+                event, pictures = await _version(visit, decision, before, recorder)
+                await shelf.room()
+                group.create_task(shelf.keep(recorder, visit, event, pictures))
+                open_events[visit.event] = _Written(event, visit.best)
+            if visit.closed:
+                del open_events[visit.event]
 
 
-async def _spool(event: EventRecord, pictures: Mapping[str, bytes], recorder: Recorder) -> None:
-    """Make *event* durable; a full spool holds the engine back until there is room."""
-    said = False
-    while True:
+class _Shelf:
+    """Versions on their way into the spool. Event loop only."""
+
+    def __init__(self) -> None:
+        self._places = asyncio.Semaphore(_AT_ONCE)
+        self._said = False
+
+    async def room(self) -> None:
+        """Waits while as many are on their way as may be: that holds the engine back."""
+        await self._places.acquire()
+
+    async def keep(
+        self, recorder: Recorder, visit: Visit, event: EventRecord, pictures: Mapping[str, bytes]
+    ) -> None:
+        """Until *event* is durable; in a full spool that takes until there is room.
+
+        Once for each `room`.
+        """
+        while not await self._spooled(recorder, event, pictures):  # noqa: ASYNC110 - no bell rings
+            await asyncio.sleep(_RETRY_S)
+        self._places.release()
+        recorder.written(visit, event)
+        if event.closed:
+            known = event.decision is not None and event.decision.person is not None
+            kind = "known" if known else "unknown"
+            recorder.metrics.events_recorded.labels(kind).inc()
+
+    async def _spooled(
+        self, recorder: Recorder, event: EventRecord, pictures: Mapping[str, bytes]
+    ) -> bool:
         try:
             with recorder.metrics.timed(Stage.SPOOL):
                 await recorder.spool.add(event, pictures)
-            return
         except StoreTrouble as trouble:
-            if not said:
+            if not self._said:
                 log.error("event %s waits for room: %s", event.id, trouble)
-            said = True
-            await asyncio.sleep(1.0)
+            self._said = True
+            return False
+        self._said = False
+        return True
 
 
 def _says_more(before: _Written, visit: Visit, decision: Decision | None) -> bool:
@@ -225,59 +255,3 @@ def _snapshot(visit: Visit, version: int, jpeg: bytes) -> Snapshot:
             for n, it in enumerate(visit.faces)
         ),
     )
-
-
-async def deliver(
-    spool: Spool, blobs: Blobs, events: FaceEvents, metrics: Metrics, *, most: int = 64
-) -> None:
-    """Carry events from the spool to the stores for ever: pixels first, then rows.
-
-    While a store is down nothing is lost and nothing is skipped: it is tried again with
-    jittered back-off up to 30 s, and said once.
-    """
-    wait_s, said = 0.5, False
-    while True:
-        waiting = await spool.oldest(most)
-        try:
-            with metrics.timed(Stage.STORE):
-                await blobs.put_all(
-                    [
-                        (key, body, _content_type(key))
-                        for it in waiting
-                        for key, body in it.pictures.items()
-                    ]
-                )
-                await _keep(waiting, spool, events)
-        except StoreTrouble as trouble:
-            if not said:
-                log.warning("%d events wait in the spool: %s", len(waiting), trouble)
-            said = True
-            await asyncio.sleep(wait_s * random.uniform(0.5, 1.5))
-            wait_s = min(wait_s * 2, 30.0)
-            continue
-        if said:
-            log.info("the stores take events again")
-        wait_s, said = 0.5, False
-        await spool.delivered([it.place for it in waiting])
-        now = datetime.now(UTC)
-        for it in waiting:
-            if it.record.version == 1:  # a later one may show a look of long ago
-                lag = (now - it.record.best_at).total_seconds()
-                metrics.took(Stage.CAPTURE_TO_EVENT, max(lag, 0.0))
-
-
-async def _keep(waiting: Sequence[SpooledEvent], spool: Spool, events: FaceEvents) -> None:
-    """All at once; if one of them can never be taken, each by itself, and that one set aside."""
-    try:
-        await events.add([it.record for it in waiting])
-    except RecordRefused as refusal:
-        if len(waiting) > 1:
-            for it in waiting:
-                await _keep([it], spool, events)
-            return
-        log.error("event %s is set aside in the spool: %s", waiting[0].record.id, refusal)
-        await spool.set_aside(waiting[0].place)
-
-
-def _content_type(key: str) -> str:
-    return "image/png" if key.endswith(".png") else "image/jpeg"

@@ -74,8 +74,11 @@ class Spool(Protocol):
         """
         ...
 
-    async def oldest(self, limit: int) -> list[SpooledEvent]:
-        """The oldest undelivered events, in the order of `add`; waits while there are none."""
+    async def oldest(self, limit: int, after: int = 0) -> list[SpooledEvent]:
+        """The oldest undelivered events behind place *after*, in the order of `add`.
+
+        Waits while there are none.
+        """
         ...
 
     async def delivered(self, places: Sequence[int]) -> None:

@@ -1,7 +1,7 @@
 """Event records as text that any later version of facewatch can read.
 
 JSON by field names: a field that is added with a default keeps old records readable, one that is
-removed is passed over. Anything else raises `FORMAT`.
+removed is passed over. Anything else raises the spool's format.
 """
 
 import base64
@@ -18,8 +18,6 @@ from uuid import UUID
 import numpy as np
 
 from facewatch.domain.events import EventRecord
-
-FORMAT = 1
 
 
 def packed(record: EventRecord) -> str:

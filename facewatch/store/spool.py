@@ -1,55 +1,34 @@
 """Events and their pictures on the local disk, until the stores have them.
 
 Each process has a folder of its own below the root, locked while it lives; folders of the dead
-are adopted at the next start. One SQLite file holds records and pictures (docs/decisions/0033):
-one commit makes both durable, and everything that waits when a commit begins shares it.
+are adopted at the next start. Records are rows of a SQLite file, pixels are appended to packs
+(docs/decisions/0099): whatever waits when a commit begins shares its two fsyncs.
 """
 
 import asyncio
-import fcntl
+import errno
 import logging
-import os
 import queue
-import shutil
 import sqlite3
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping, Sequence
-from contextlib import asynccontextmanager, contextmanager
-from dataclasses import dataclass
+from collections.abc import AsyncIterator, Callable, Iterable, Mapping, Sequence
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeAlias, TypeVar
-from uuid import uuid4
 
 from facewatch.domain.events import EventRecord
-from facewatch.errors import HomeUnusable, SpoolFull, StoreTrouble
+from facewatch.errors import SpoolFull, StoreTrouble
 from facewatch.ports.keeping import SpooledEvent
-from facewatch.store.records import FORMAT, packed, unpacked
+from facewatch.store.packs import Packs, Slot, on_disk
+from facewatch.store.records import packed, unpacked
+from facewatch.store.spool_folder import Claim, closing, connected, living, renew, usable
 
 log = logging.getLogger(__name__)
 
 Answer = TypeVar("Answer")
-_Job: TypeAlias = tuple[Callable[[sqlite3.Connection], Any], "asyncio.Future[Any]"]
-
-_SCHEMA = f"""
-CREATE TABLE event (
-    place    INTEGER PRIMARY KEY AUTOINCREMENT,
-    id       BLOB NOT NULL,
-    known    INTEGER NOT NULL,
-    bytes    INTEGER NOT NULL,
-    added_at REAL NOT NULL,
-    record   TEXT NOT NULL
-);
-CREATE INDEX event_known ON event (known, place);
-CREATE INDEX event_id ON event (id, known);
-CREATE TABLE picture (
-    place INTEGER NOT NULL,
-    key   TEXT NOT NULL,
-    body  BLOB NOT NULL
-);
-CREATE INDEX picture_place ON picture (place);
-PRAGMA user_version = {FORMAT};
-"""
 
 _OLDEST_UNKNOWN = """
 SELECT id FROM event AS e
@@ -61,7 +40,7 @@ SELECT id FROM event AS e
 _ALARM_S = 60.0
 _READ_BYTES = 32 << 20
 _SPARE_PAGES = 16_384
-"""Free pages (16 KiB each) that are kept for what comes next; more go back to the disk."""
+"""Free pages of the database that are kept for what comes next; more go back to the disk."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,13 +49,31 @@ class Level:
 
     Attributes:
         oldest_at: When the oldest was added, seconds since the epoch; None when empty.
+        newest: Place of the newest that there ever was.
         dropped: Events that were dropped since the start because it was full.
     """
 
     events: int
     bytes: int
     oldest_at: float | None
+    newest: int
     dropped: int
+
+
+@dataclass(frozen=True, slots=True)
+class _Job:
+    """Something to do in the writer's thread, and who waits for it.
+
+    Attributes:
+        appends: It writes pixels, which fails where the disk is full.
+    """
+
+    work: Callable[[], Any]
+    answer: "asyncio.Future[Any]"
+    appends: bool
+
+
+_Answered: TypeAlias = tuple["asyncio.Future[Any]", Any, Exception | None]
 
 
 @asynccontextmanager
@@ -86,9 +83,9 @@ async def open_spool(root: Path, most_bytes: int) -> AsyncIterator["SqliteSpool"
     Raises:
         HomeUnusable: *root* cannot be written.
     """
-    claim = await asyncio.to_thread(_Claim, root)
+    claim = await asyncio.to_thread(Claim, root)
     try:
-        with _usable(root):
+        with usable(root):
             spool = SqliteSpool(claim.folder, most_bytes)
         try:
             for orphan in claim.orphans:
@@ -104,7 +101,7 @@ async def open_spool(root: Path, most_bytes: int) -> AsyncIterator["SqliteSpool"
 
 
 class SqliteSpool:
-    """`ports.keeping.Spool` in one SQLite file, written by one thread."""
+    """`ports.keeping.Spool` in one folder, written by one thread."""
 
     def __init__(self, folder: Path, most_bytes: int) -> None:
         self._most_bytes = most_bytes
@@ -112,11 +109,18 @@ class SqliteSpool:
         self._loop = asyncio.get_running_loop()
         self._jobs: queue.SimpleQueue[_Job | None] = queue.SimpleQueue()
         self._changed = asyncio.Event()
-        self._connection = _connected(folder)
-        self._level = _measured(self._connection, 0)
+        self._connection = connected(folder)
+        renew(self._connection, folder)
+        self._packs = Packs(folder, living(self._connection))
+        self._level = self._told = self._measured(0)
+        self._fresh: dict[int, SpooledEvent] = {}
+        self._fresh_bytes = 0
+        self._came: list[SpooledEvent] = []
+        self._went: list[Slot] = []
+        self._dropped: list[Slot] = []
         self._alarmed_at = -_ALARM_S
         self.commits = 0
-        """Transactions so far; each is one fsync, however many calls share it."""
+        """Transactions so far; each is one fsync of the records, however many calls share it."""
         self._thread = threading.Thread(target=self._run, name="spool")
         self._thread.start()
 
@@ -128,21 +132,24 @@ class SqliteSpool:
         Raises:
             SpoolFull: the bound is reached by events that may not be dropped, or the disk is full.
         """
-        await self._do(lambda connection: self._add(connection, record, pictures))
+        await self._do(lambda: self._add(record, pictures), appends=True)
 
-    async def oldest(self, limit: int) -> list[SpooledEvent]:
-        """The oldest undelivered events, in the order of `add`; waits while there are none.
+    async def oldest(self, limit: int, after: int = 0) -> list[SpooledEvent]:
+        """The oldest undelivered events behind place *after*, in the order of `add`.
 
-        Fewer than *limit* when they are large: about 32 MiB at a time.
+        Waits while there are none. Fewer than *limit* when they are large: about 32 MiB at a time.
         """
-        while True:
-            await self._until(lambda: self._level.events > 0)
-            if found := await self._do(lambda connection: _oldest(connection, limit)):
-                return found
+        found: list[SpooledEvent] = []
+        seen = after
+        while not found:
+            await self._until(partial(_holds_behind, seen))
+            seen = self._told.newest
+            found = await self._do(partial(self._oldest, limit, after))
+        return found
 
     async def delivered(self, places: Sequence[int]) -> None:
         """Forget these: the stores have them."""
-        await self._do(lambda connection: self._remove(connection, places))
+        await self._do(lambda: self._went.extend(self._remove(places)))
 
     async def set_aside(self, place: int) -> None:
         """The stores will never take this one: keep it for a person to look at, and go on.
@@ -150,112 +157,151 @@ class SqliteSpool:
         Record and pictures become files in ``refused``, beside the spool's root.
         """
 
-        def aside(connection: sqlite3.Connection) -> None:
-            (record,) = connection.execute(
+        def aside() -> None:
+            (record,) = self._connection.execute(
                 "SELECT record FROM event WHERE place = ?", (place,)
             ).fetchone()
             folder = self._refused / f"{int(time.time())}-{place}"
-            folder.mkdir(parents=True)
+            folder.mkdir(parents=True, exist_ok=True)
             (folder / "record.json").write_text(record)
-            pictures = "SELECT key, body FROM picture WHERE place = ?"
-            for key, body in connection.execute(pictures, (place,)):
-                (folder / key.replace("/", "_")).write_bytes(body)
-            self._remove(connection, [place])
+            for key, slot in self._slots(place).items():
+                (folder / key.replace("/", "_")).write_bytes(self._packs.read(slot))
+            self._went += self._remove([place])
 
         await self._do(aside)
 
     async def drained(self) -> None:
         """Wait until no event waits any more."""
-        await self._until(lambda: self._level.events == 0)
+        await self._until(lambda level: level.events == 0)
 
     @property
     def backlog(self) -> int:
         """How many events wait."""
-        return self._level.events
+        return self._told.events
 
     @property
     def level(self) -> Level:
         """How full it is; any thread."""
-        return self._level
+        return self._told
 
     async def adopt(self, folder: Path) -> None:
         """Take over the events in *folder*, which no living process owns."""
 
-        def copy(connection: sqlite3.Connection) -> None:
-            with _closing(_connected(folder)) as orphan:
-                last = connection.execute("SELECT coalesce(max(place), 0) FROM event").fetchone()[0]
-                for table in ("event", "picture"):
-                    rows = orphan.execute(f"SELECT * FROM {table} ORDER BY place")
-                    columns = ", ".join("?" * len(rows.description))
-                    connection.executemany(
-                        f"INSERT INTO {table} VALUES ({columns})",
-                        (_moved(row, rows.description, last) for row in rows),
-                    )
-            self._level = _measured(connection, self._level.dropped)
+        def copy() -> None:
+            with closing(connected(folder)) as orphan:
+                renew(orphan, folder)
+                packs = Packs(folder, living(orphan))
+                last = self._level.newest
+                rows = orphan.execute("SELECT * FROM event ORDER BY place")
+                self._connection.executemany(
+                    "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)",
+                    ((row[0] + last, *row[1:]) for row in rows),
+                )
+                pixels = orphan.execute("SELECT place, key, pack, at, size FROM pixels")
+                for place, key, *where in pixels:
+                    (slot,) = self._packs.append([packs.read(Slot(*where))])
+                    self._refer(last + place, [key], [slot])
+                packs.close()
+            self._level = self._measured(self._level.dropped)
 
-        await self._do(copy)
+        await self._do(copy, appends=True)
 
     async def close(self) -> None:
         """After everything that was asked is done."""
         self._jobs.put(None)
         await asyncio.to_thread(self._thread.join)
 
-    async def _until(self, so: Callable[[], bool]) -> None:
+    async def _until(self, so: Callable[[Level], bool]) -> None:
         """Wait for a level at which *so* holds."""
-        while not so():
+        while not so(self._told):
             self._changed.clear()
             await self._changed.wait()
 
-    async def _do(self, work: Callable[[sqlite3.Connection], Answer]) -> Answer:
+    async def _do(self, work: Callable[[], Answer], *, appends: bool = False) -> Answer:
         future: asyncio.Future[Answer] = self._loop.create_future()
-        self._jobs.put((work, future))
+        self._jobs.put(_Job(work, future, appends))
         return await future
 
     # --- the writer's thread ------------------------------------------------------------------
 
     def _run(self) -> None:
-        with _closing(self._connection):
-            while job := self._jobs.get():
-                group = [job]
-                while not self._jobs.empty():
-                    another = self._jobs.get()
-                    if another is None:
-                        self._commit(group)
-                        return
-                    group.append(another)
-                self._commit(group)
+        with closing(self._connection):
+            going_on = True
+            while going_on:
+                group, going_on = self._waiting()
+                if group:
+                    self._loop.call_soon_threadsafe(self._answer, self._commit(group))
+            self._packs.close()
 
-    def _commit(self, group: list[_Job]) -> None:
+    def _waiting(self) -> tuple[list[_Job], bool]:
+        """Everything that waits, at least one; whether there can be more.
+
+        Who reads comes first, and sees nothing that is not on the disk.
+        """
+        group: list[_Job] = []
+        going_on = True
+        while going_on and (not group or not self._jobs.empty()):
+            job = self._jobs.get()
+            if job is None:
+                going_on = False
+            else:
+                group.append(job)
+        return sorted(group, key=lambda job: job.appends), going_on
+
+    def _commit(self, group: list[_Job]) -> list[_Answered]:
         """All of *group* in one transaction; nobody is answered before it is on the disk."""
         before = self._level
         try:
             self._connection.execute("BEGIN IMMEDIATE")
-            answers = [(future, *self._attempt(work)) for work, future in group]
+            answers = [self._attempt(job) for job in group]
+            self._packs.settle()
             self._connection.execute("COMMIT")
-            self.commits += 1
+        except (sqlite3.Error, OSError) as error:
+            self._roll_back(before)
+            failed = [job for job in group if job.appends] or group
+            others = [job for job in group if job not in failed]
+            return [
+                *((job.answer, None, _translated(error)) for job in failed),
+                *(self._commit(others) if others else ()),
+            ]
+        self.commits += 1
+        self._told = self._level
+        self._keep_house()
+        return answers
+
+    def _attempt(self, job: _Job) -> _Answered:
+        """Its answer, or what it refused; trouble with the disk concerns the whole group."""
+        try:
+            return job.answer, job.work(), None
+        except (sqlite3.Error, OSError):
+            raise
+        except Exception as error:  # noqa: BLE001 - handed to whoever asked
+            return job.answer, None, error
+
+    def _roll_back(self, level: Level) -> None:
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        self._level = level
+        self._came, self._went, self._dropped = [], [], []
+        self._packs.take_back(living(self._connection))
+
+    def _keep_house(self) -> None:
+        """What follows from a commit; when it fails, files stay that the next start removes."""
+        for event in self._came:
+            size = sum(map(len, event.pictures.values()))
+            if self._fresh_bytes + size <= _READ_BYTES:
+                self._fresh[event.place] = event
+                self._fresh_bytes += size
+        try:
+            self._packs.free([*self._went, *self._dropped])
+            self._packs.punch(self._dropped)
             if self._connection.execute("PRAGMA freelist_count").fetchone()[0] > _SPARE_PAGES:
                 self._connection.execute("PRAGMA incremental_vacuum").fetchall()
-        except sqlite3.Error as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
-            self._level = before
-            answers = [(future, None, _translated(error)) for _, future in group]
-        self._loop.call_soon_threadsafe(self._answer, answers)
+        except (sqlite3.Error, OSError) as error:
+            log.error("room in the spool is not given back: %s", error)
+        self._came, self._went, self._dropped = [], [], []
 
-    def _attempt(self, work: Callable[[sqlite3.Connection], Any]) -> tuple[Any, Exception | None]:
-        """Its answer or its error; one that fails leaves no trace in the group."""
-        before = self._level
-        self._connection.execute("SAVEPOINT one")
-        try:
-            return work(self._connection), None
-        except Exception as error:  # noqa: BLE001 - handed to whoever asked
-            self._connection.execute("ROLLBACK TO one")
-            self._level = before
-            return None, _translated(error) if isinstance(error, sqlite3.Error) else error
-        finally:
-            self._connection.execute("RELEASE one")
-
-    def _answer(self, answers: list[tuple["asyncio.Future[Any]", Any, Exception | None]]) -> None:
+    def _answer(self, answers: list[_Answered]) -> None:
         self._changed.set()
         for future, value, error in answers:
             if future.done():
@@ -265,78 +311,114 @@ class SqliteSpool:
             else:
                 future.set_result(value)
 
-    def _add(
-        self, connection: sqlite3.Connection, record: EventRecord, pictures: Mapping[str, bytes]
-    ) -> None:
+    def _add(self, record: EventRecord, pictures: Mapping[str, bytes]) -> None:
         text = packed(record)
-        size = len(text) + sum(map(len, pictures.values()))
-        self._make_room(connection, record, size)
+        size = len(text) + on_disk(sum(map(len, pictures.values())))
+        if self._level.bytes + size > self._most_bytes:
+            self._make_room(record, size)
         known = record.decision is not None and record.decision.person is not None
-        now = time.time()
-        place = connection.execute(
-            "INSERT INTO event (id, known, bytes, added_at, record) VALUES (?, ?, ?, ?, ?)",
-            (record.id.bytes, known, size, now, text),
-        ).lastrowid
-        connection.executemany(
-            "INSERT INTO picture VALUES (?, ?, ?)",
-            [(place, key, body) for key, body in pictures.items()],
+        level, now = self._level, time.time()
+        place = level.newest + 1
+        self._connection.execute(
+            "INSERT INTO event VALUES (?, ?, ?, ?, ?, ?)",
+            (place, record.id.bytes, known, size, now, text),
         )
-        level = self._level
+        self._refer(place, pictures, self._packs.append(list(pictures.values())))
+        self._came.append(SpooledEvent(place, record, dict(pictures)))
         oldest_at = now if level.oldest_at is None else level.oldest_at
-        self._level = Level(level.events + 1, level.bytes + size, oldest_at, level.dropped)
+        self._level = Level(level.events + 1, level.bytes + size, oldest_at, place, level.dropped)
 
-    def _make_room(self, connection: sqlite3.Connection, record: EventRecord, size: int) -> None:
-        """Drop whole events: a later version shows pictures that came with an earlier one."""
-        dropped = 0
+    def _refer(self, place: int, keys: Iterable[str], slots: Iterable[Slot]) -> None:
+        self._connection.executemany(
+            "INSERT INTO pixels VALUES (?, ?, ?, ?, ?)",
+            [(place, k, it.pack, it.at, it.size) for k, it in zip(keys, slots, strict=True)],
+        )
+
+    def _make_room(self, record: EventRecord, size: int) -> None:
+        """Drop whole events: a later version shows pictures that came with an earlier one.
+
+        Raises:
+            SpoolFull: not enough may be dropped; then nothing was.
+        """
+        before, gone, dropped = self._level, list[Slot](), 0
+        self._connection.execute("SAVEPOINT room")
         while self._level.bytes + size > self._most_bytes:
-            found = connection.execute(_OLDEST_UNKNOWN, (record.id.bytes,)).fetchone()
+            found = self._connection.execute(_OLDEST_UNKNOWN, (record.id.bytes,)).fetchone()
             if found is None:
+                self._connection.execute("ROLLBACK TO room")
+                self._connection.execute("RELEASE room")
+                self._level = before
                 raise SpoolFull(
-                    f"the spool is full: {self._level.events} events,"
-                    f" {self._level.bytes >> 20} of {self._most_bytes >> 20} MiB",
+                    f"the spool is full: {before.events} events,"
+                    f" {before.bytes >> 20} of {self._most_bytes >> 20} MiB",
                     "see why the stores do not take them, or raise spool.most_mib",
                 )
-            rows = connection.execute("SELECT place FROM event WHERE id = ?", found).fetchall()
-            self._remove(connection, [place for (place,) in rows])
+            rows = self._connection.execute("SELECT place FROM event WHERE id = ?", found)
+            gone += self._remove([place for (place,) in rows.fetchall()])
             dropped += 1
-        if dropped:
-            level = self._level
-            total = level.dropped + dropped
-            self._level = Level(level.events, level.bytes, level.oldest_at, total)
-            if time.monotonic() - self._alarmed_at > _ALARM_S:
-                self._alarmed_at = time.monotonic()
-                log.error("the spool is full: %d events of unknown people were dropped", total)
+        self._connection.execute("RELEASE room")
+        self._dropped += gone
+        total = self._level.dropped + dropped
+        self._level = replace(self._level, dropped=total)
+        if time.monotonic() - self._alarmed_at > _ALARM_S:
+            self._alarmed_at = time.monotonic()
+            log.error("the spool is full: %d events of unknown people were dropped", total)
 
-    def _remove(self, connection: sqlite3.Connection, places: Sequence[int]) -> None:
+    def _remove(self, places: Sequence[int]) -> list[Slot]:
+        """Where the pictures of these lay; they are there until the commit."""
         events, size = self._level.events, self._level.bytes
+        slots: list[Slot] = []
         for place in places:
-            connection.execute("DELETE FROM picture WHERE place = ?", (place,))
-            gone = connection.execute("DELETE FROM event WHERE place = ? RETURNING bytes", (place,))
-            for (row_bytes,) in gone.fetchall():
+            gone = self._connection.execute(
+                "DELETE FROM event WHERE place = ? RETURNING bytes", (place,)
+            ).fetchall()
+            for (row_bytes,) in gone:
                 events, size = events - 1, size - row_bytes
-        self._level = Level(events, size, _oldest_at(connection), self._level.dropped)
+                slots += self._slots(place).values()
+                self._connection.execute("DELETE FROM pixels WHERE place = ?", (place,))
+            if fresh := self._fresh.pop(place, None):
+                self._fresh_bytes -= sum(map(len, fresh.pictures.values()))
+        oldest_at = _oldest_at(self._connection)
+        self._level = replace(self._level, events=events, bytes=size, oldest_at=oldest_at)
+        return slots
+
+    def _slots(self, place: int) -> dict[str, Slot]:
+        rows = self._connection.execute(
+            "SELECT key, pack, at, size FROM pixels WHERE place = ?", (place,)
+        )
+        return {key: Slot(*where) for key, *where in rows}
+
+    def _oldest(self, limit: int, after: int) -> list[SpooledEvent]:
+        found: list[SpooledEvent] = []
+        size = 0
+        rows = self._connection.execute(
+            "SELECT place, bytes FROM event WHERE place > ? ORDER BY place LIMIT ?", (after, limit)
+        )
+        for place, row_bytes in rows:
+            size += row_bytes
+            if found and size > _READ_BYTES:
+                break
+            found.append(self._fresh.get(place) or self._read(place))
+        return found
+
+    def _read(self, place: int) -> SpooledEvent:
+        (record,) = self._connection.execute(
+            "SELECT record FROM event WHERE place = ?", (place,)
+        ).fetchone()
+        pictures = {key: self._packs.read(slot) for key, slot in self._slots(place).items()}
+        return SpooledEvent(place, unpacked(record), pictures)
+
+    def _measured(self, dropped: int) -> Level:
+        events, size = self._connection.execute(
+            "SELECT count(*), coalesce(sum(bytes), 0) FROM event"
+        ).fetchone()
+        ever = self._connection.execute("SELECT seq FROM sqlite_sequence WHERE name = 'event'")
+        (newest,) = ever.fetchone() or (0,)
+        return Level(events, size, _oldest_at(self._connection), newest, dropped)
 
 
-def _oldest(connection: sqlite3.Connection, limit: int) -> list[SpooledEvent]:
-    found: list[SpooledEvent] = []
-    size = 0
-    rows = connection.execute(
-        "SELECT place, bytes, record FROM event ORDER BY place LIMIT ?", (limit,)
-    )
-    for place, row_bytes, record in rows:
-        size += row_bytes
-        if found and size > _READ_BYTES:
-            break
-        pictures = connection.execute("SELECT key, body FROM picture WHERE place = ?", (place,))
-        found.append(SpooledEvent(place, unpacked(record), dict(pictures)))
-    return found
-
-
-def _measured(connection: sqlite3.Connection, dropped: int) -> Level:
-    events, size = connection.execute(
-        "SELECT count(*), coalesce(sum(bytes), 0) FROM event"
-    ).fetchone()
-    return Level(events, size, _oldest_at(connection), dropped)
+def _holds_behind(place: int, level: Level) -> bool:
+    return level.events > 0 and level.newest > place
 
 
 def _oldest_at(connection: sqlite3.Connection) -> float | None:
@@ -344,123 +426,14 @@ def _oldest_at(connection: sqlite3.Connection) -> float | None:
     return found[0] if found else None
 
 
-def _moved(row: tuple[Any, ...], columns: Any, by: int) -> tuple[Any, ...]:
-    assert columns[0][0] == "place"
-    return (row[0] + by, *row[1:])
-
-
-def _connected(folder: Path) -> sqlite3.Connection:
-    connection = sqlite3.connect(
-        folder / "events.db", isolation_level=None, check_same_thread=False
+def _translated(error: sqlite3.Error | OSError) -> StoreTrouble:
+    full = (
+        error.errno in (errno.ENOSPC, errno.EDQUOT)
+        if isinstance(error, OSError)
+        else error.sqlite_errorcode == sqlite3.SQLITE_FULL
     )
-    connection.execute("PRAGMA page_size = 16384")
-    connection.execute("PRAGMA auto_vacuum = INCREMENTAL")
-    connection.execute("PRAGMA journal_mode = WAL")
-    connection.execute("PRAGMA synchronous = FULL")
-    connection.execute("PRAGMA journal_size_limit = 67108864")
-    if not connection.execute("SELECT 1 FROM sqlite_master").fetchone():
-        connection.executescript(_SCHEMA)
-    return connection
-
-
-@contextmanager
-def _usable(root: Path) -> Iterator[None]:
-    try:
-        yield
-    except (OSError, sqlite3.Error) as error:
-        raise HomeUnusable(
-            f"the spool {root} cannot be used: {error}",
-            "make it writable and its disk not full, or name another --home",
-        ) from error
-
-
-@contextmanager
-def _closing(connection: sqlite3.Connection) -> Iterator[sqlite3.Connection]:
-    try:
-        yield connection
-    finally:
-        connection.close()
-
-
-def _translated(error: sqlite3.Error) -> StoreTrouble:
-    if error.sqlite_errorcode == sqlite3.SQLITE_FULL:
+    if full:
         return SpoolFull("the disk of the spool is full", "make room on it")
     return StoreTrouble(
         f"the spool cannot be written: {error}", "check the disk that FACEWATCH_HOME is on"
     )
-
-
-class _Claim:
-    """A folder of one's own, and the folders of the dead; locked until `leave`."""
-
-    def __init__(self, root: Path) -> None:
-        self._root = root
-        self._locks: dict[Path, int] = {}
-        with _usable(root):
-            root.mkdir(parents=True, exist_ok=True, mode=0o700)
-            with self._gate():
-                found = [folder for folder in sorted(root.iterdir()) if self._is_orphan(folder)]
-                if not found:
-                    found = [root / uuid4().hex]
-                    found[0].mkdir(mode=0o700)
-                    self._locks[found[0]] = _locked(found[0] / "lock")
-        self.folder, *self.orphans = found
-
-    def drop(self, folder: Path) -> None:
-        """Nothing is left in it."""
-        shutil.rmtree(folder)
-        os.close(self._locks.pop(folder))
-
-    def leave(self) -> None:
-        """The next start adopts what is left."""
-        for lock in self._locks.values():
-            os.close(lock)
-
-    def _is_orphan(self, folder: Path) -> bool:
-        """Whether its process is dead and we can read what it left; then it is ours."""
-        if not (folder / "events.db").exists():
-            return False
-        try:
-            lock = _locked(folder / "lock")
-        except BlockingIOError:
-            return False
-        if not (folder / "events.db").exists():  # dropped between the two looks
-            os.close(lock)
-            return False
-        try:
-            with _closing(_connected(folder)) as connection:
-                written = connection.execute("PRAGMA user_version").fetchone()[0]
-                if written == FORMAT:
-                    self._locks[folder] = lock
-                    return True
-            log.error("%s was left by another version of facewatch: run that to deliver it", folder)
-        except sqlite3.DatabaseError as error:
-            aside = folder.with_name(f"broken-{folder.name}")
-            folder.rename(aside)
-            (aside / "events.db").rename(aside / "events.broken")
-            log.error("a dead process's spool cannot be read (%s); it is kept in %s", error, aside)
-        os.close(lock)
-        return False
-
-    @contextmanager
-    def _gate(self) -> Iterator[None]:
-        gate = os.open(self._root / "gate", os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-        try:
-            fcntl.flock(gate, fcntl.LOCK_EX)
-            yield
-        finally:
-            os.close(gate)
-
-
-def _locked(file: Path) -> int:
-    """
-    Raises:
-        BlockingIOError: a living process holds it.
-    """
-    lock = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    try:
-        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except BlockingIOError:
-        os.close(lock)
-        raise
-    return lock
