@@ -58,7 +58,7 @@ SELECT min(seen.faces) AS pictures
 -- name: pictures_near_settings
 -- For this transaction: on while filters leave too few, as nearest first, and by no other index.
 SELECT set_config('hnsw.iterative_scan', 'strict_order', true),
-       set_config('hnsw.ef_search', '200', true),
+       set_config('hnsw.ef_search', '800', true),
        set_config('hnsw.max_scan_tuples', '40000', true),
        set_config('hnsw.scan_mem_multiplier', '8', true),
        set_config('enable_sort', 'off', true);
@@ -71,37 +71,38 @@ SELECT asset, distance
 
 -- name: pictures_exactly
 -- Every vector in the window is looked at. The probe is a subquery, so that it is read once.
-SELECT v.asset, min(v.embedding <=> (SELECT :probe::text::halfvec)) AS distance
-  FROM picture_vector v
- WHERE v.model = :model AND v.org = :org
-   AND v.captured_at > :after::text::timestamptz AND v.captured_at < :before::text::timestamptz
-   AND v.wall > :after_wall::text::timestamp AND v.wall < :before_wall::text::timestamp
-   AND (:people::uuid[] IS NULL OR cardinality(:people) = (
-        SELECT count(DISTINCT f.person) FROM face f
-         WHERE f.asset = v.asset AND f.person = ANY(:people)))
-   AND v.asset <> ALL(:but::uuid[])
- GROUP BY v.asset
-HAVING min(v.embedding <=> (SELECT :probe::text::halfvec)) <= :farthest
- ORDER BY distance, v.asset
+SELECT near.asset, min(near.distance) AS distance
+  FROM (SELECT v.asset, v.embedding <=> (SELECT :probe::text::halfvec) AS distance
+          FROM picture_vector v
+         WHERE v.model = :model AND v.org = :org
+           AND v.captured_at > :after::text::timestamptz
+           AND v.captured_at < :before::text::timestamptz
+           AND v.wall > :after_wall::text::timestamp AND v.wall < :before_wall::text::timestamp
+           AND (:people::uuid[] IS NULL OR cardinality(:people) = (
+                SELECT count(DISTINCT f.person) FROM face f
+                 WHERE f.asset = v.asset AND f.person = ANY(:people)))
+        OFFSET 0) AS near
+ WHERE near.distance <= :farthest AND near.asset <> ALL(:but::uuid[])
+ GROUP BY near.asset
+ ORDER BY distance, near.asset
  LIMIT :limit OFFSET :offset;
 
 -- name: pictures_exactly_of_people
 -- As before, led by the pictures in which all of them are.
-SELECT w.id AS asset, min(near.distance) AS distance
+SELECT near.asset, min(near.distance) AS distance
   FROM (SELECT f.asset AS id FROM face f
          WHERE f.person = ANY(:people::uuid[])
          GROUP BY f.asset
         HAVING count(DISTINCT f.person) = cardinality(:people)) AS w
  CROSS JOIN LATERAL (
-       SELECT v.embedding <=> (SELECT :probe::text::halfvec) AS distance
+       SELECT v.asset, v.embedding <=> (SELECT :probe::text::halfvec) AS distance
          FROM picture_vector v
         WHERE v.asset = w.id AND v.model = :model AND v.org = :org
           AND v.captured_at > :after::text::timestamptz
           AND v.captured_at < :before::text::timestamptz
           AND v.wall > :after_wall::text::timestamp AND v.wall < :before_wall::text::timestamp
        OFFSET 0) AS near
- WHERE w.id <> ALL(:but::uuid[])
- GROUP BY w.id
-HAVING min(near.distance) <= :farthest
- ORDER BY distance, w.id
+ WHERE near.distance <= :farthest AND near.asset <> ALL(:but::uuid[])
+ GROUP BY near.asset
+ ORDER BY distance, near.asset
  LIMIT :limit OFFSET :offset;
