@@ -31,6 +31,7 @@ from facewatch.gallery.exact import ExactGallery
 from facewatch.people.cut import Cutter
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.inbox import Inbox
+from facewatch.people.intake import Intake
 from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
 from facewatch.people.suggest import Suggester
@@ -45,6 +46,7 @@ from facewatch.store.database import Database
 from facewatch.store.decisions import PostgresDecisions
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.faces import PostgresFaces
+from facewatch.store.intake import PostgresIntake
 from facewatch.store.keys import PostgresKeys
 from facewatch.store.locations import PostgresLocations
 from facewatch.store.orgs import PostgresOrgs
@@ -56,7 +58,8 @@ from facewatch.store.register import PostgresRegister
 from facewatch.store.secrets import Vault
 from facewatch.store.similar import PostgresSimilarEvents
 from facewatch.store.uploads import PostgresUploads
-from facewatch.vision.pictures import JpegPngEncoder, decode, header
+from facewatch.stream.files import clip
+from facewatch.vision.pictures import JpegPngEncoder, decode, header, is_picture
 from facewatch.vision.registry import card
 
 ORG = OrgId(UUID("01900000-0000-7000-8000-000000000001"))
@@ -207,5 +210,10 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         audit=Journal(PostgresAuditLog(database), metrics),
         inbox=Inbox(PostgresUploads(database), people, blobs, header),
         looker=UNASKED,
+        intake=Intake(
+            *(PostgresIntake(database), PostgresCameras(database, Vault(place))),
+            *(PostgresLocations(database), blobs, is_picture, header, decode, clip),
+            *(JpegPngEncoder(), place / "intake"),
+        ),
     )
     return replace(deps, **given)

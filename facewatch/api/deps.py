@@ -14,6 +14,7 @@ from facewatch.domain.settings import Setting
 from facewatch.flow.metrics import Metrics
 from facewatch.people.cut import Cutter
 from facewatch.people.inbox import Inbox
+from facewatch.people.intake import Intake
 from facewatch.people.look import Looker
 from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.search import OFF, NoWordSearch, WordSearch
@@ -54,6 +55,7 @@ class Deps:
         clock: The time now, UTC.
         inbox: Where photos wait to be enrolled.
         looker: Finds faces in photos.
+        intake: Where pictures and clips wait to be looked at.
         audit: Where answers leave their entries, and where these are read.
         limits: How much is let in.
         words: Finds pictures by words.
@@ -88,6 +90,7 @@ class Deps:
     audit: Journal
     inbox: Inbox
     looker: Looker
+    intake: Intake
     limits: Limits = field(default_factory=Limits)
     words: WordSearch | NoWordSearch = OFF
 

@@ -100,7 +100,9 @@ class Route:
         takes: What its body holds; None where it has none.
         query: The parameters of its path and query; fields that the path names are the path's.
         gives: What its answer holds: JSON of a model, or bytes of a media type; None with 204.
+        form: Its body is ``multipart/form-data`` with the fields of *takes*.
         status: Of the answer when all is well: 200, 201 with a Location, or 204.
+        again: Of the answer when it was done before; None where that makes no difference.
         name: What programs call it; else it is the end of its path.
     """
 
@@ -115,6 +117,8 @@ class Route:
     gives: type[BaseModel] | str | None = "application/octet-stream"
     status: int = 200
     name: str = ""
+    form: bool = False
+    again: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -86,7 +86,11 @@ def _operation(family: Family, route: Route, schemas: "_Schemas") -> Json:
         "description": f"{more}\n\n{role}".strip(),
         "security": [{name: []} for name in style.security],
         "parameters": [*style.parameters, *_parameters(route, schemas)],
-        "responses": {str(route.status): _success(family, route, schemas)},
+        "responses": {
+            str(status): _success(family, route, schemas, status)
+            for status in (route.status, route.again)
+            if status is not None
+        },
     }
     if route.takes is not None:
         described["requestBody"] = {"required": True, "content": _body(family, route, schemas)}
@@ -125,8 +129,8 @@ def _name(route: Route) -> str:
     return route.name or route.path.rpartition("/")[2]
 
 
-def _success(family: Family, route: Route, schemas: "_Schemas") -> Json:
-    about = {"description": HTTPStatus(route.status).phrase, "headers": _headers(route.status)}
+def _success(family: Family, route: Route, schemas: "_Schemas", status: int) -> Json:
+    about = {"description": HTTPStatus(status).phrase, "headers": _headers(status)}
     if route.gives is None:
         return about
     title = family.style.title(route, Side.RESPONSE)
@@ -162,7 +166,7 @@ def _body(family: Family, route: Route, schemas: "_Schemas") -> Json:
     title = family.style.title(route, Side.REQUEST)
     elsewhere = _IN_PATH.findall(route.path) if route.query is route.takes else ()
     schema = schemas.ref(route.takes, Side.REQUEST, title, without=elsewhere)
-    return {"application/json": {"schema": schema}}
+    return {"multipart/form-data" if route.form else "application/json": {"schema": schema}}
 
 
 def _parameters(route: Route, schemas: "_Schemas") -> Iterator[Json]:

@@ -6,6 +6,7 @@ from facewatch.api.audit import Journal
 from facewatch.api.deps import Deps, Probe
 from facewatch.api.limit import Limits
 from facewatch.api.ops import camera_summary
+from facewatch.app.intake import intake_of
 from facewatch.app.looking import looking
 from facewatch.app.recognition import Recognition
 from facewatch.app.stores import Stores
@@ -78,6 +79,7 @@ def deps_of(settings: Settings, stores: Stores, recognition: Recognition, words:
         audit=Journal(stores.audit, recognition.metrics),
         inbox=Inbox(stores.uploads, stores.people, stores.blobs, header),
         looker=recognition.looker,
+        intake=intake_of(settings, stores),
         limits=Limits(settings.http.requests_per_s, settings.http.burst),
         words=words.search,
     )

@@ -7,6 +7,7 @@ from functools import partial
 
 from facewatch.app import switched
 from facewatch.app.clusters import cluster_unknown
+from facewatch.app.intake import look_at_brought
 from facewatch.app.recognition import Recognition, another_recognition
 from facewatch.app.stores import Stores
 from facewatch.app.switch import catch_up
@@ -37,6 +38,7 @@ async def follow_model(
             tasks = [
                 group.create_task(_keep_gallery(stores, recognition)),
                 group.create_task(enrol_uploads(settings, stores, recognition)),
+                group.create_task(look_at_brought(settings, stores, recognition)),
                 group.create_task(catch_up(settings, stores, recognition)),
                 group.create_task(cluster_unknown(stores, recognition)),
             ]

@@ -9,9 +9,9 @@ from facewatch.app.recognition import Recognition
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import CameraId
-from facewatch.pipeline.record import Recorder
+from facewatch.pipeline.record import Recorder, Reel
 from facewatch.pipeline.visit import Visit
-from facewatch.ports.keeping import Spool
+from facewatch.ports.keeping import EventSink, Spool
 
 log = logging.getLogger(__name__)
 
@@ -25,8 +25,9 @@ DRAIN_S = 5.0
 def recorder_for(
     camera_of: Callable[[CameraId], Camera],
     recognition: Recognition,
-    spool: Spool,
+    spool: EventSink,
     written: Written,
+    reel: Reel | None = None,
 ) -> Recorder:
     return Recorder(
         camera_of=camera_of,
@@ -38,6 +39,7 @@ def recorder_for(
         workers=recognition.workers,
         metrics=recognition.metrics,
         written=written,
+        reel=reel,
     )
 
 

@@ -14,6 +14,7 @@ from facewatch.ports.events import Decisions, Past, SimilarEvents
 from facewatch.ports.keeping import Blobs
 from facewatch.ports.library import (
     Assets,
+    BroughtAssets,
     Centroids,
     Faces,
     PictureVectors,
@@ -32,6 +33,7 @@ from facewatch.store.decisions import PostgresDecisions
 from facewatch.store.embedded import embedded_postgres
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.faces import PostgresFaces
+from facewatch.store.intake import PostgresIntake
 from facewatch.store.locations import PostgresLocations
 from facewatch.store.migrate import migrate
 from facewatch.store.orgs import PostgresOrgs
@@ -69,6 +71,7 @@ class Stores:
     people: People
     register: Register
     uploads: Uploads
+    brought: BroughtAssets
     orgs: Orgs
     keys: RememberedKeys
     audit: AuditLog
@@ -113,6 +116,7 @@ async def open_stores(settings: Settings) -> AsyncIterator[Stores]:
             people=PostgresPeople(database),
             register=PostgresRegister(database),
             uploads=PostgresUploads(database),
+            brought=PostgresIntake(database),
             orgs=PostgresOrgs(database),
             keys=RememberedKeys(database),
             audit=PostgresAuditLog(database),

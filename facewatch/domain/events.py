@@ -55,7 +55,13 @@ class SnapshotFace:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Snapshot:
-    """The whole frame of the best shot, with every face in it."""
+    """The whole frame of the best shot, with every face in it.
+
+    Attributes:
+        brought: *id* is a picture or clip that somebody brought: its row is there already, and if
+            it is not, the visit goes with it.
+        timestamp_ms: Where in a clip that was brought.
+    """
 
     id: AssetId
     captured_at: datetime
@@ -64,6 +70,8 @@ class Snapshot:
     size_bytes: int
     sha256: bytes
     faces: tuple[SnapshotFace, ...]
+    brought: bool = False
+    timestamp_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True, eq=False)

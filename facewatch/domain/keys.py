@@ -4,10 +4,10 @@ import re
 from datetime import UTC, datetime
 from uuid import UUID
 
-from facewatch.domain.ids import EventId, FaceId, OrgId, from_ruuid, to_ruuid
+from facewatch.domain.ids import AssetId, EventId, FaceId, OrgId, from_ruuid, to_ruuid
 
 _KEY = re.compile(
-    r"(?P<org>[\w-]{22})/[0-9]{4}-[0-9]{2}/(events|enrolment)/(?P<subject>[\w-]{22})"
+    r"(?P<org>[\w-]{22})/[0-9]{4}-[0-9]{2}/(events|enrolment|brought)/(?P<subject>[\w-]{22})"
     r"(/[A-Za-z0-9][\w.-]{0,99}){1,3}",
     re.ASCII,
 )
@@ -31,6 +31,19 @@ def photo_prefix(org: OrgId, face: FaceId, at: datetime) -> str:
     return f"{to_ruuid(org)}/{at.astimezone(UTC):%Y-%m}/enrolment/{to_ruuid(face)}"
 
 
+def picture_prefix(org: OrgId, asset: AssetId, at: datetime) -> str:
+    """Where a picture lies that was brought; *at* is when it was captured."""
+    return f"{to_ruuid(org)}/{at.astimezone(UTC):%Y-%m}/brought/{to_ruuid(asset)}"
+
+
+def clip_prefix(org: OrgId, asset: AssetId, at: datetime) -> str:
+    """Where a clip lies that was brought; no key of it is one of a picture.
+
+    >>> org_of(clip_prefix(OrgId(UUID(int=0)), AssetId(UUID(int=1)), datetime.now(UTC)) + "/a.mp4")
+    """
+    return f"{to_ruuid(org)}/{at.astimezone(UTC):%Y-%m}/clips/{to_ruuid(asset)}"
+
+
 def org_of(key: str) -> OrgId | None:
     """Whose pixels *key* names; None when it is no key of ours.
 
@@ -49,7 +62,7 @@ def org_of(key: str) -> OrgId | None:
 
 
 def subject_of(key: str) -> UUID | None:
-    """The event or the enrolled face that *key* shows; None when it is no key of ours.
+    """The event, enrolled face or asset that *key* shows; None when it is no key of ours.
 
     >>> subject_of(event_prefix(OrgId(UUID(int=0)), EventId(UUID(int=1)), datetime.now(UTC)) + "/1")
     UUID('00000000-0000-0000-0000-000000000001')

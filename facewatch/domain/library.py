@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import AssetId, CameraId, FaceId, PersonId
+from facewatch.domain.ids import AssetId, CameraId, FaceId, OrgId, PersonId
 
 
 @dataclass(frozen=True, slots=True)
@@ -119,17 +119,94 @@ class Cohesion:
     faces: int
 
 
+class AssetKind(StrEnum):
+    """What an asset is."""
+
+    SNAPSHOT = "snapshot"
+    """A camera's picture, as it was when somebody was there."""
+    CLIP = "clip"
+    """A video that was sent."""
+    PHOTO = "photo"
+    """A picture that was sent, to enrol somebody or to be looked at."""
+
+
+class IntakeState(StrEnum):
+    """How far a file that was brought has been looked at."""
+
+    PENDING = "pending"
+    """Its turn has not come yet."""
+    STARTED = "started"
+    """It is being looked at."""
+    SUCCESS = "success"
+    """It was looked at, as far as it can be read."""
+    FAILURE = "failure"
+    """It cannot be looked at; the file is kept all the same."""
+
+
+@dataclass(frozen=True, slots=True)
+class Brought:
+    """A file that somebody brought: what they told of it, and how far it has been looked at.
+
+    Attributes:
+        device, device_asset: In the words of whoever brought it.
+        created_at, modified_at: The file, on the device; UTC.
+        sha1: Of its bytes.
+        percent: Of it that was looked at.
+        said: Why it failed, or what of it could not be read; '' where there is nothing to say.
+    """
+
+    device: str
+    device_asset: str
+    created_at: datetime
+    modified_at: datetime
+    sha1: bytes
+    state: IntakeState = IntakeState.PENDING
+    percent: float = 0.0
+    said: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class NewAsset:
+    """A picture or clip that is brought, with its pixels where the keys say.
+
+    Attributes:
+        duration_ms: Of a clip, where its container tells.
+        still_key: Of a clip: its first picture, as JPEG.
+    """
+
+    id: AssetId
+    org: OrgId
+    kind: AssetKind
+    camera: CameraId
+    captured_at: datetime
+    time_zone: str
+    width: int
+    height: int
+    duration_ms: int | None
+    size_bytes: int
+    sha256: bytes
+    mime: str
+    file_name: str
+    key: str
+    still_key: str
+    brought: Brought
+
+
 @dataclass(frozen=True, slots=True)
 class Asset:
-    """A whole picture, and who is in it.
+    """A whole picture or clip, and who is in it.
 
     Attributes:
         camera: None for an enrolment photo.
         captured_at: UTC; *time_zone* (IANA) is that of the place.
+        duration_ms: Of a clip, where its container tells.
         key: Of the object; '' once its pixels were erased.
+        still_key: Of a clip's first picture; '' in all else.
+        brought: Of what somebody brought to be looked at.
     """
 
     id: AssetId
+    kind: AssetKind
     camera: CameraId | None
     captured_at: datetime
     time_zone: str
@@ -138,8 +215,11 @@ class Asset:
     size_bytes: int
     sha256: bytes
     mime: str
+    duration_ms: int | None
     file_name: str
     key: str
+    still_key: str
+    brought: Brought | None
     created_at: datetime
     updated_at: datetime
     faces: tuple[LibraryFace, ...]
@@ -188,19 +268,6 @@ class Described:
     model: int
     vector: NDArray[np.float32]
     farthest: float
-
-
-class AssetKind(StrEnum):
-    """What an asset is."""
-
-    SNAPSHOT = "snapshot"
-    """A camera's picture, as it was when somebody was there."""
-    CLIP = "clip"
-    """A video that was sent."""
-    PICTURE = "picture"
-    """One that was sent."""
-    PHOTO = "photo"
-    """One that somebody was enrolled with."""
 
 
 @dataclass(frozen=True, slots=True)

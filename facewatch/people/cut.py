@@ -42,14 +42,19 @@ class Cutter:
             return await asyncio.to_thread(self._cut, whole, face)
 
     async def scaled(self, asset: Asset, longest_px: int) -> bytes:
-        """The whole picture as JPEG, no side longer than that; never enlarged.
+        """The whole picture, of a clip its first, as JPEG; never enlarged.
 
         Raises:
             NotFound: its pixels were erased.
             ObjectStoreUnavailable: it does not answer or refuses us.
         """
         async with self.turns:
-            return await asyncio.to_thread(self._scale, await self.whole(asset), longest_px)
+            whole = (
+                await self.blobs.get(asset.still_key)
+                if asset.still_key
+                else await self.whole(asset)
+            )
+            return await asyncio.to_thread(self._scale, whole, longest_px)
 
     async def whole(self, asset: Asset) -> bytes:
         """As it was kept.

@@ -54,7 +54,7 @@ async def _put_pictures(spool: Spool, blobs: Blobs, pictured: Channel[_Batch], m
         waiting = await _until_done(spool, partial(spool.oldest, most, after))
         began, after = perf_counter(), waiting[-1].place
         pictures = [
-            (key, body, _content_type(key)) for it in waiting for key, body in it.pictures.items()
+            (key, body, content_type(key)) for it in waiting for key, body in it.pictures.items()
         ]
         await _until_done(spool, partial(blobs.put_all, pictures))
         await pictured.put(_Batch(waiting, began))
@@ -106,5 +106,6 @@ async def _keep(waiting: Sequence[SpooledEvent], spool: Spool, events: FaceEvent
         await spool.set_aside(waiting[0].place)
 
 
-def _content_type(key: str) -> str:
+def content_type(key: str) -> str:
+    """Of a picture that was recorded."""
     return "image/png" if key.endswith(".png") else "image/jpeg"

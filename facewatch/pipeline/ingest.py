@@ -21,8 +21,11 @@ async def ingest(
     engine_thread: Executor,
     visits: Channel[Visit],
     seen: Callable[[Frame], None],
+    at_once: int = _BLOCK,
 ) -> None:
     """Run *source* to its end, then close its visits; *seen* is told of each frame.
+
+    The engine looks at *at_once* frames in one go; others have their turn between.
 
     Cancelled, it stops reading; what was recorded stays.
 
@@ -34,7 +37,7 @@ async def ingest(
     frames = source.frames(stop)
 
     def read() -> list[Frame]:
-        return list(itertools.islice(frames, _BLOCK))
+        return list(itertools.islice(frames, at_once))
 
     def look(block: Sequence[Frame]) -> list[Visit]:
         return [visit for frame in block for visit in recogniser.see([frame])]

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
+from datetime import datetime, timedelta
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace
@@ -19,7 +20,7 @@ from facewatch.flow.metrics import Metrics, Stage
 from facewatch.people.decide import Decider
 from facewatch.pipeline.track import Shot
 from facewatch.pipeline.visit import Visit
-from facewatch.ports.keeping import Spool
+from facewatch.ports.keeping import EventSink
 from facewatch.ports.vision import Encoder
 
 log = logging.getLogger(__name__)
@@ -46,10 +47,31 @@ class Scene:
 
 
 @dataclass(frozen=True, slots=True)
+class Reel:
+    """A picture or clip that somebody brought, in which the visits are found.
+
+    Attributes:
+        began: When a clip begins; None of a picture.
+        frame_key: Of a picture: its whole frame, which every visit shares.
+    """
+
+    asset: AssetId
+    began: datetime | None
+    frame_key: str = ""
+
+    def timestamp_ms(self, at: datetime) -> int | None:
+        """Where in a clip *at* is."""
+        if self.began is None:
+            return None
+        return max(0, round((at - self.began) / timedelta(milliseconds=1)))
+
+
+@dataclass(frozen=True, slots=True)
 class Recorder:
     """Everything that recording takes.
 
     Attributes:
+        reel: Where every visit is found; None: each has a snapshot of its own.
         engine_thread: Pictures are converted there; see `ports.streams.Picture`.
         workers: Matching and encoding.
         model: Name of the embedder's card.
@@ -60,11 +82,12 @@ class Recorder:
     decider: Decider
     encoder: Encoder
     model: str
-    spool: Spool
+    spool: EventSink
     engine_thread: Executor
     workers: Executor
     metrics: Metrics
     written: Callable[[Visit, EventRecord], None] = lambda _visit, _record: None
+    reel: Reel | None = None
 
 
 async def record(visits: Channel[Visit], recorder_now: Callable[[], Recorder]) -> None:
@@ -181,13 +204,17 @@ async def _version(
         shown = (earlier.snapshot, earlier.face, earlier.frame_key, earlier.thumbnail_key)
     else:
         scene = await loop.run_in_executor(recorder.engine_thread, _scene, visit.best)
-        keys = (f"{prefix}/frame.jpg", f"{prefix}/face.jpg")
+        reel = recorder.reel
+        shared = reel.frame_key if reel else ""
+        keys = (shared or f"{prefix}/frame.jpg", f"{prefix}/face.jpg")
         with recorder.metrics.timed(Stage.ENCODE):
             frame, face = await loop.run_in_executor(
                 recorder.workers, _encode, scene, recorder.encoder
             )
-        pictures |= {keys[0]: frame, keys[1]: face}
+        pictures |= {keys[1]: face} if shared else {keys[0]: frame, keys[1]: face}
         snapshot = _snapshot(visit, version, frame)
+        if reel is not None:
+            snapshot = _on_reel(snapshot, reel)
         shown = (snapshot, snapshot.faces[0].id, *keys)
     look_keys = before.record.look_keys if before else ()
     if visit.closed:
@@ -254,4 +281,15 @@ def _snapshot(visit: Visit, version: int, jpeg: bytes) -> Snapshot:
             )
             for n, it in enumerate(visit.faces)
         ),
+    )
+
+
+def _on_reel(snapshot: Snapshot, reel: Reel) -> Snapshot:
+    """The visitor's own face only: everybody else there has a visit in the same picture or clip."""
+    return replace(
+        snapshot,
+        id=reel.asset,
+        faces=snapshot.faces[:1],
+        brought=True,
+        timestamp_ms=reel.timestamp_ms(snapshot.captured_at),
     )

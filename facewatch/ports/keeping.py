@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Protocol
 
 from facewatch.domain.events import (
@@ -24,6 +25,23 @@ class Blobs(Protocol):
         """`put` for many at once: key, body and content type of each; they share its cost.
 
         Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
+    async def put_file(self, key: str, file: Path, content_type: str) -> None:
+        """`put` of a file that may be larger than memory; it stays where it is.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+        ...
+
+    async def part(self, key: str, start: int, most: int) -> bytes:
+        """At most so many bytes from *start* on; fewer only at the end, nothing behind it.
+
+        Raises:
+            NotFound: no object has this key.
             ObjectStoreUnavailable: it does not answer or refuses us.
         """
         ...
@@ -63,7 +81,19 @@ class SpooledEvent:
     pictures: Mapping[str, bytes]
 
 
-class Spool(Protocol):
+class EventSink(Protocol):
+    """Takes versions of events, with their pictures."""
+
+    async def add(self, record: EventRecord, pictures: Mapping[str, bytes]) -> None:
+        """Durable when it returns.
+
+        Raises:
+            StoreTrouble: it takes none now; the same again may do later.
+        """
+        ...
+
+
+class Spool(EventSink, Protocol):
     """Where events are safe before Postgres and the object store have them."""
 
     async def add(self, record: EventRecord, pictures: Mapping[str, bytes]) -> None:

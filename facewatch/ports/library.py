@@ -1,7 +1,8 @@
 """Faces, persons and assets as a library of pictures."""
 
 from collections.abc import Collection, Sequence
-from datetime import date, datetime
+from dataclasses import dataclass
+from datetime import date, datetime, timedelta
 from typing import Protocol, TypedDict
 
 import numpy as np
@@ -21,7 +22,9 @@ from facewatch.domain.library import (
     Described,
     FaceFilter,
     Fit,
+    IntakeState,
     LibraryFace,
+    NewAsset,
     Portrait,
     PortraitFilter,
     Sorting,
@@ -275,6 +278,21 @@ class Assets(Protocol):
         """
         ...
 
+    async def remove(self, org: OrgId, asset: AssetId) -> list[str]:
+        """Gone with its faces and their templates; a late version does not bring it back.
+
+        Visits that a camera's snapshot was taken of stay without it. Those that were found in what
+        somebody brought go with it, and a photo's matchmaker with the photo.
+
+        Returns:
+            Object keys whose pixels must go; they are garbage already.
+
+        Raises:
+            NotFound: *org* has no such asset.
+            InUse: a visit that goes on is shown by it.
+        """
+        ...
+
     async def find(self, org: OrgId, wanted: AssetFilter, limit: int, offset: int) -> list[Asset]:
         """The newest capture first, from behind the first *offset*.
 
@@ -327,6 +345,52 @@ class PictureVectors(Protocol):
         Raises:
             NotFound: *org* has nobody with one of the ids that are *wanted*.
         """
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class Taken:
+    """What a worker has in hand; *tries* counts how often anybody had."""
+
+    asset: AssetId
+    org: OrgId
+    tries: int
+
+
+class BroughtAssets(Protocol):
+    """Pictures and clips that somebody brings, and how far they have been looked at."""
+
+    async def known(self, org: OrgId, sha256: bytes) -> AssetId | None:
+        """What was brought before with these very bytes."""
+        ...
+
+    async def waiting(self, org: OrgId) -> tuple[int, int]:
+        """How many files of *org* wait to be looked at, and how many bytes these are."""
+        ...
+
+    async def add(self, new: NewAsset) -> AssetId:
+        """It waits from now on, and the workers are told; its pixels are kept already.
+
+        Returns:
+            Its id, or that of what was brought before with these very bytes: then nothing is
+            added.
+        """
+        ...
+
+    async def take(self, worker: str, lease: timedelta) -> Taken | None:
+        """The oldest that waits, for *worker* alone until *lease* is over."""
+        ...
+
+    async def goes_on(self, asset: AssetId, worker: str, percent: float, lease: timedelta) -> bool:
+        """How far *worker* is; False where it was deleted, or somebody else has it."""
+        ...
+
+    async def settle(self, asset: AssetId, worker: str, state: IntakeState, said: str) -> None:
+        """What became of it, if *worker* still has it."""
+        ...
+
+    async def let_go(self, worker: str, *, tried: bool) -> None:
+        """What *worker* has waits again; *tried*, it may be why the worker died."""
         ...
 
 

@@ -45,6 +45,23 @@ class Picture(Protocol):
 
 
 @dataclass(frozen=True, slots=True, eq=False)
+class ClipHeader:
+    """What a video file says of itself.
+
+    Attributes:
+        width, height: As it is shown, upright.
+        duration_ms: None where its container does not tell.
+        first: The first picture that can be decoded.
+    """
+
+    mime: str
+    width: int
+    height: int
+    duration_ms: int | None
+    first: Pixels
+
+
+@dataclass(frozen=True, slots=True, eq=False)
 class Frame:
     """A frame that will be looked at.
 

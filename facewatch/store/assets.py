@@ -6,11 +6,20 @@ from typing import Any
 from uuid import UUID
 
 from facewatch.domain.ids import AssetId, CameraId, OrgId, PersonId, to_prefixed
-from facewatch.domain.library import Asset, AssetFilter, LibraryFace, Portrait
-from facewatch.errors import NotFound
-from facewatch.store.database import Database, Row
-from facewatch.store.events import LAST, PostgresFaceEvents
-from facewatch.store.faces import PostgresFaces
+from facewatch.domain.library import (
+    Asset,
+    AssetFilter,
+    AssetKind,
+    Brought,
+    IntakeState,
+    LibraryFace,
+    Portrait,
+)
+from facewatch.errors import InUse, NotFound
+from facewatch.store import corrections
+from facewatch.store.database import Database, Row, Work
+from facewatch.store.events import CHANGES, LAST, PostgresFaceEvents
+from facewatch.store.faces import PostgresFaces, erase_enrolled
 from facewatch.store.portraits import PostgresPortraits
 
 _FIRST = UUID(int=0)
@@ -25,6 +34,7 @@ class PostgresAssets:
 
     def __init__(self, database: Database, events: PostgresFaceEvents) -> None:
         self._database = database
+        self._events = events
         self._faces = PostgresFaces(database, events)
         self._portraits = PostgresPortraits(database, events)
 
@@ -35,7 +45,7 @@ class PostgresAssets:
         """
         for found in await self.shown(org, [asset]):
             return found
-        raise NotFound(f"there is no asset {to_prefixed('asset', asset)}", "check the id")
+        raise _absent(asset)
 
     async def page(
         self,
@@ -68,6 +78,18 @@ class PostgresAssets:
                 break
             values |= await self._span(org, wanted, rows[-1]["id"], newest=newest)
         return found
+
+    async def remove(self, org: OrgId, asset: AssetId) -> list[str]:
+        """As `ports.library.Assets.remove` says."""
+        keys: list[str] = []
+
+        async def write(work: Work) -> None:
+            keys[:] = await _remove(work, org, asset)
+            await work.fetch("garbage_add", keys=keys, orgs=[org] * len(keys))
+            await work.fetch("ring", channel=CHANGES, payload=str(org))
+
+        await self._events.write({org}, write)
+        return keys
 
     async def find(self, org: OrgId, wanted: AssetFilter, limit: int, offset: int) -> list[Asset]:
         """As `ports.library.Assets.find` says."""
@@ -118,6 +140,34 @@ class PostgresAssets:
         ]
 
 
+async def _remove(work: Work, org: OrgId, asset: AssetId) -> list[str]:
+    """Events are locked before assets, as where they are written."""
+    events = await work.fetch("asset_events_lock", asset=asset, org=org)
+    gone = await work.row("asset_lock", asset=asset, org=org)
+    if gone is None:
+        raise _absent(asset)
+    keys = {gone["key"], gone["still_key"]}
+    if gone["brought"]:
+        for event in events:
+            await corrections.remove(work, org, event["id"])
+    elif not all(event["closed"] for event in events):
+        raise InUse("this is the picture of a visit that goes on", "try again when it is over")
+    else:
+        left = await work.fetch("asset_events_without", asset=asset, org=org)
+        keys |= {event["frame_key"] for event in left}
+        ids = sorted(event["id"] for event in left)
+        await work.fetch("log_changes", org=org, kind="event", subjects=ids)
+    for row in await work.fetch("asset_enrolled", asset=asset):
+        keys |= {*await erase_enrolled(work, org, row["face"])}
+    await work.fetch("asset_tombstones", asset=asset, org=org)
+    await work.fetch("asset_erase", asset=asset)
+    return sorted(key for key in keys if key)
+
+
+def _absent(asset: AssetId) -> NotFound:
+    return NotFound(f"there is no asset {to_prefixed('asset', asset)}", "check the id")
+
+
 def _conditions(wanted: AssetFilter) -> dict[str, Any]:
     when = _moment("after", wanted.after) | _moment("before", wanted.before)
     return {**when, "is_clip": wanted.is_clip}
@@ -152,10 +202,24 @@ def _moment(name: str, moment: datetime | None) -> dict[str, datetime | None]:
     return {name: None if is_wall else moment, f"{name}_wall": moment if is_wall else None}
 
 
+def _brought(row: Row) -> Brought:
+    return Brought(
+        device=row["device"],
+        device_asset=row["device_asset"],
+        created_at=row["file_created_at"],
+        modified_at=row["file_modified_at"],
+        sha1=row["sha1"],
+        state=IntakeState(row["state"]),
+        percent=row["percent"],
+        said=row["said"],
+    )
+
+
 def _asset(row: Row, faces: list[LibraryFace], portraits: dict[PersonId, Portrait]) -> Asset:
     people = dict.fromkeys(face.person for face in faces if face.person is not None)
     return Asset(
         id=AssetId(row["id"]),
+        kind=AssetKind(row["kind"]),
         camera=row["camera"] and CameraId(row["camera"]),
         captured_at=row["captured_at"],
         time_zone=row["time_zone"],
@@ -165,7 +229,10 @@ def _asset(row: Row, faces: list[LibraryFace], portraits: dict[PersonId, Portrai
         sha256=row["sha256"],
         mime=row["mime"],
         file_name=row["file_name"],
+        duration_ms=row["duration_ms"],
         key=row["key"],
+        still_key=(row["still_key"] or "") if row["key"] else "",
+        brought=_brought(row) if row["state"] else None,
         created_at=row["created_at"],
         updated_at=row["updated_at"],
         faces=tuple(faces),

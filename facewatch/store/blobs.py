@@ -32,6 +32,7 @@ _LEAST_FREE_BYTES = 100 << 20
 _WRITERS = 2
 _FLUSH_ONE_BY_ONE = 16
 """Up to so many files are brought to the disk by themselves; more share one flush of it all."""
+_COPIED_BYTES = 1 << 20
 
 
 def open_blobs(url: str, endpoint: str = "", region: str = "") -> Blobs:
@@ -105,7 +106,7 @@ class LocalBlobs:
             *(loop.run_in_executor(self._threads, work, *given) for given in arguments)
         )
 
-    def _put(self, key: str, body: bytes) -> set[Path]:
+    def _put(self, key: str, body: bytes | Path) -> set[Path]:
         """The folders whose entries changed."""
         file = self._file(key)
         while True:
@@ -115,19 +116,47 @@ class LocalBlobs:
                 _write(file, body)
                 return {file.parent, *(path.parent for path in missing)}
 
+    async def put_file(self, key: str, file: Path, content_type: str) -> None:
+        """`put` of a file that may be larger than memory; it stays where it is.
+
+        Raises:
+            ObjectStoreUnavailable: the directory cannot be written.
+        """
+        with _disk(self._root):
+            (changed,) = await self._each(self._put, [(key, file)])
+            await self._each(_sync, [(folder,) for folder in changed])
+
     async def get(self, key: str) -> bytes:
         """
         Raises:
             NotFound: no object has this key.
             ObjectStoreUnavailable: the directory cannot be read.
         """
+        return await self._read(key, Path.read_bytes)
+
+    async def part(self, key: str, start: int, most: int) -> bytes:
+        """At most so many bytes from *start* on; fewer only at the end, nothing behind it.
+
+        Raises:
+            NotFound: no object has this key.
+            ObjectStoreUnavailable: the directory cannot be read.
+        """
+
+        def read(file: Path) -> bytes:
+            with file.open("rb") as opened:
+                opened.seek(start)
+                return opened.read(most)
+
+        return await self._read(key, read)
+
+    async def _read(self, key: str, read: Callable[[Path], bytes]) -> bytes:
         try:
             file = self._file(key)
         except ValueError:
             raise NotFound("there is no object with this key") from None
         with _disk(self._root):
             try:
-                return await asyncio.to_thread(file.read_bytes)
+                return await asyncio.to_thread(read, file)
             except (FileNotFoundError, IsADirectoryError, NotADirectoryError):
                 raise NotFound(f"there is no object {key}") from None
 
@@ -188,11 +217,15 @@ def _disk(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(file: Path, body: bytes) -> None:
+def _write(file: Path, body: bytes | Path) -> None:
     """Whole, and on the disk but for its name."""
     with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as draft:
         try:
-            draft.write(body)
+            if isinstance(body, Path):
+                with body.open("rb") as source:
+                    shutil.copyfileobj(source, draft, _COPIED_BYTES)
+            else:
+                draft.write(body)
             draft.flush()
             os.fsync(draft.fileno())
             os.replace(draft.name, file)
@@ -280,6 +313,19 @@ class S3Blobs:
             self._client.put_object, Key=self._prefix + key, Body=body, ContentType=content_type
         )
 
+    async def put_file(self, key: str, file: Path, content_type: str) -> None:
+        """`put` of a file that may be larger than memory (5 GB at most); it stays where it is.
+
+        Raises:
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+
+        def put(**where: str) -> None:
+            with file.open("rb") as body:
+                self._client.put_object(Body=body, ContentType=content_type, **where)
+
+        await self._call(put, Key=self._prefix + key)
+
     async def put_all(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
         """`put` for many at once, side by side.
 
@@ -297,6 +343,26 @@ class S3Blobs:
 
         def read(**where: str) -> bytes:
             body: bytes = self._client.get_object(**where)["Body"].read()
+            return body
+
+        return await self._call(read, Key=self._prefix + key)
+
+    async def part(self, key: str, start: int, most: int) -> bytes:
+        """At most so many bytes from *start* on; fewer only at the end, nothing behind it.
+
+        Raises:
+            NotFound: no object has this key.
+            ObjectStoreUnavailable: it does not answer or refuses us.
+        """
+
+        def read(**where: str) -> bytes:
+            try:
+                answer = self._client.get_object(Range=f"bytes={start}-{start + most - 1}", **where)
+            except botocore.exceptions.ClientError as error:
+                if error.response.get("Error", {}).get("Code") == "InvalidRange":
+                    return b""
+                raise
+            body: bytes = answer["Body"].read()
             return body
 
         return await self._call(read, Key=self._prefix + key)

@@ -34,6 +34,7 @@ async def _erase(work: Work, org: OrgId, event: EventId) -> None:
     gone = await _lock(work, org, event)
     await work.fetch("face_event_remove", org=org, event=event)
     await work.fetch("superseded_assets_delete", assets=[gone["asset"]])
+    await work.fetch("brought_faces_erase", event=event)
     left = await work.fetch("face_event_faces_detach", event=event)
     await work.fetch("templates_delete", faces=[face["id"] for face in left])
     shown = {row["key"] for row in await work.fetch("frame_keys", asset=gone["asset"])}

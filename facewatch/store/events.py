@@ -259,6 +259,7 @@ class _Batch:
         self._records = records
         self._newest = newest
         self._models = models
+        self._brought: list[Row] = []
 
     async def write(self) -> None:
         kept = await self._keepable()
@@ -290,11 +291,16 @@ class _Batch:
         named = {r.decision.person for r in records if r.decision and r.decision.person}
         rows = await self._work.fetch("event_people", people=sorted(named))
         people = {(row["id"], row["org"]): row for row in rows}
+        asked = [r.snapshot.id for r in records if r.snapshot.brought]
+        self._brought = await self._work.fetch("brought_there", assets=asked)
+        there = {(row["id"], row["org"]) for row in self._brought}
         kept = {}
         for record in records:
             camera = cameras.get((record.camera, record.org))
             if camera is None:
                 log.warning("event %s is dropped: there is no camera %s", record.id, record.camera)
+            elif record.snapshot.brought and (record.snapshot.id, record.org) not in there:
+                log.info("event %s is dropped: what it was found in was deleted", record.id)
             else:
                 person = people.get((record.decision and record.decision.person, record.org))
                 kept[record.id] = _Kept(
@@ -314,9 +320,11 @@ class _Batch:
         await self._work.fetch("superseded_assets_delete", assets=left)
         faces = [row["face"] for row in old if row["face"] != winners[row["id"]].record.face]
         await self._work.fetch("templates_delete", faces=faces)
+        brought = [row["id"] for row in self._brought]
+        await self._work.fetch("brought_faces_superseded", faces=faces, assets=brought)
 
     async def _put_snapshots(self, kept: list[_Kept]) -> None:
-        snapshots = {k.record.snapshot.id: k for k in kept}
+        snapshots = {k.record.snapshot.id: k for k in kept if not k.record.snapshot.brought}
         pairs = [(k.record, k.record.snapshot, k.time_zone) for k in snapshots.values()]
         await self._work.fetch(
             "snapshots_put",
@@ -360,7 +368,7 @@ class _Batch:
         used = {key for k in shown for key in _keys(k.record)}
         used |= {key for row in old if row["id"] not in winners for key in _row_keys(row)}
         assets = await self._work.fetch("asset_keys", assets=[row["asset"] for row in old])
-        used |= {row["key"] for row in assets}
+        used |= {row["key"] for row in (*assets, *self._brought)}
         garbage = [key for key in owners if key not in used]
         await self._work.fetch("garbage_add", keys=garbage, orgs=[owners[key] for key in garbage])
         await self._work.fetch("garbage_keep", keys=list(used))
@@ -488,6 +496,7 @@ def _face_rows(record: EventRecord) -> list[dict[str, Any]]:
             "landmarks": np.asarray(face.landmarks, np.float64).ravel().tolist(),
             "quality": quality_parts(face.quality),
             "event": str(face.event) if face.event else None,
+            "timestamp_ms": record.snapshot.timestamp_ms,
             "thumbnail_key": record.thumbnail_key if face.id == record.face else None,
         }
         for face in record.snapshot.faces

@@ -361,6 +361,7 @@ async def _erase_pictures(work: Work, org: OrgId, person: PersonId, events: list
     await work.fetch("assets_erase", assets=own)
     keys = {event["frame_key"] for event in events} | {e["thumbnail_key"] for e in events}
     keys |= {key for event in events for key in event["look_keys"]}
+    keys |= {asset["still_key"] for asset in assets}
     keys |= {asset["key"] for asset in assets} | {frame["key"] for frame in frames}
     keys |= {face["thumbnail_key"] for face in faces} | {face["crop_key"] for face in faces}
     return sorted(key for key in keys if key)

@@ -1,5 +1,6 @@
-"""Video files become frames (mp4, mov, mkv, avi, ts and whatever else FFmpeg reads)."""
+"""Video files become frames (mp4, mov, mkv, avi, ts and other containers that FFmpeg reads)."""
 
+import itertools
 import logging
 import threading
 from collections.abc import Generator, Iterator
@@ -13,7 +14,7 @@ from av.container import InputContainer
 from facewatch.domain.events import TimeSource
 from facewatch.domain.ids import CameraId
 from facewatch.errors import UnreadableStream
-from facewatch.ports.streams import Frame
+from facewatch.ports.streams import ClipHeader, Frame
 from facewatch.stream.decode import VideoReader, explain
 from facewatch.stream.picture import Converter, DecodedPicture
 
@@ -21,6 +22,26 @@ log = logging.getLogger(__name__)
 
 _FREE_CLOCKS: Final = {"mpegts", "mpeg"}
 """Containers whose timestamps start anywhere; in all others the recording starts at 0."""
+
+_READ: Final = (
+    "mov,matroska,avi,mpegts,mpeg,mpegvideo,m4v,h264,hevc,av1,ivf,obu,vvc,flv,live_flv,asf,ogg,"
+    "mxf,dv,rm,nut,nsv,wtv,gxf,vc1,mjpeg,yuv4mpegpipe,3dostr,amv,swf,r3d,film_cpk,smk,bink,dirac"
+)
+"""Containers that hold their pictures themselves: a playlist would name other files to read."""
+
+_MIMES: Final = {
+    "mov": "video/mp4",
+    "matroska": "video/x-matroska",
+    "avi": "video/x-msvideo",
+    "mpegts": "video/mp2t",
+    "mpeg": "video/mpeg",
+    "flv": "video/x-flv",
+    "asf": "video/x-ms-asf",
+    "ogg": "video/ogg",
+}
+_ALL_LOOKS: Final = 1000.0
+_FIRST_PACKETS: Final = 500
+"""In so many a picture can be decoded, or in none."""
 
 _MICROSECONDS: Final = 1_000_000
 """libav's unit for whole containers, in a second."""
@@ -53,6 +74,7 @@ class FileSource:
         self._looks_per_s = looks_per_s
         self._start = start
         self._reader: VideoReader | None = None
+        self._broke_off = ""
 
     handicap = ""
 
@@ -76,6 +98,11 @@ class FileSource:
     @property
     def changes(self) -> int:
         return self._reader.changes if self._reader else 0
+
+    @property
+    def broke_off(self) -> str:
+        """Why it could not be read to its end; empty while it can. Any thread."""
+        return self._broke_off
 
     def frames(self, stop: threading.Event) -> Generator[Frame]:
         with _opened(self._path) as container:
@@ -115,8 +142,48 @@ class FileSource:
             for packet in reader.packets(stop):
                 yield from reader.due(packet)
         except av.FFmpegError as error:
-            log.warning("%r: cannot be read to its end: %s", self, explain(error))
+            self._broke_off = explain(error)
+            log.warning("%r: cannot be read to its end: %s", self, self._broke_off)
             yield from reader.due(None)
+
+
+def clip(path: Path) -> ClipHeader:
+    """Open a video and decode its first picture. Blocks.
+
+    Raises:
+        UnreadableStream: it is not a video, we have no decoder for it, or nothing can be decoded.
+    """
+    with _opened(path) as container:
+        reader = VideoReader(container, path.name, _ALL_LOOKS)
+        picture = DecodedPicture(_first(reader, path), Converter())
+        kinds = container.format.name.split(",")
+        mime = next((_MIMES[kind] for kind in kinds if kind in _MIMES), "video/x-unknown")
+        duration = container.duration
+        return ClipHeader(
+            mime,
+            picture.width,
+            picture.height,
+            None if duration is None else max(1, duration // 1000),
+            picture.full(),
+        )
+
+
+def _first(reader: VideoReader, path: Path) -> av.VideoFrame:
+    try:
+        for packet in itertools.islice(reader.packets(threading.Event()), _FIRST_PACKETS):
+            for frame, _ in reader.due(packet):
+                return frame
+        held_back = [frame for frame, _ in reader.due(None)]
+    except av.FFmpegError as error:
+        raise UnreadableStream(
+            f"{path.name}: it cannot be read: {explain(error)}", "copy it again from the recorder"
+        ) from error
+    if held_back:
+        return held_back[0]
+    raise UnreadableStream(
+        f"{path.name}: nothing in it can be decoded",
+        "it is empty or damaged; copy it again from the recorder",
+    )
 
 
 def recorded_start(path: Path) -> tuple[datetime, TimeSource]:
@@ -159,7 +226,12 @@ def _opened(path: Path) -> InputContainer:
         UnreadableStream: there is no such file, or it is not a video.
     """
     try:
-        return av.open(f"file:{path}", "r", metadata_errors="replace")
+        return av.open(
+            f"file:{path}",
+            "r",
+            metadata_errors="replace",
+            container_options={"format_whitelist": _READ, "protocol_whitelist": "file"},
+        )
     except FileNotFoundError:
         what, remedy = "there is no such file", "check the path"
     except IsADirectoryError:
@@ -168,6 +240,8 @@ def _opened(path: Path) -> InputContainer:
         what, remedy = "may not be read", "give this user the right to read it"
     except (av.FFmpegError, ValueError) as error:
         reason = explain(error) if isinstance(error, av.FFmpegError) else str(error)
+        if "whitelist" in reason:
+            reason = "a container that is none of video, or that names other files"
         what = f"not a video that can be read: {reason}"
         remedy = "it is empty, cut off or of another kind; copy it again from the recorder"
     raise UnreadableStream(f"{path}: {what}", remedy)

@@ -67,6 +67,19 @@ class ArrayPicture:
         return self._pixels
 
 
+def is_picture(head: bytes) -> bool:
+    """Whether a file that begins so, with 12 bytes at least, is a picture of any kind we know of.
+
+    >>> is_picture(b"RIFF\x24\0\0\0AVI LIST"), is_picture(b"\xff\xd8\xff\xe0\0\x10JFIF\0\1")
+    (False, True)
+    """
+    if head[:4] == b"RIFF":
+        return head[8:12] == b"WEBP"
+    if head[4:8] == b"ftyp":
+        return head[8:12] in _MODERN
+    return head[:3] == b"\xff\xd8\xff" or head[:4] in (b"\x89PNG", b"GIF8") or head[:2] == b"BM"
+
+
 def header(photo: bytes, name: str = "the photo") -> PhotoHeader:
     """What the first bytes say, before anything is decoded; *name* is what errors call it.
 

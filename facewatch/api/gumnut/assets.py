@@ -7,6 +7,7 @@ from zoneinfo import ZoneInfo
 from pydantic import AwareDatetime, Field
 
 from facewatch.api.deps import Deps
+from facewatch.api.family import Role
 from facewatch.api.gumnut.faces import FaceResponse
 from facewatch.api.gumnut.links import Links, links_for
 from facewatch.api.gumnut.people import PersonResponse
@@ -16,6 +17,7 @@ from facewatch.api.gumnut.wire import (
     AlbumRef,
     AssetRef,
     AssetVariants,
+    Done,
     InLibrary,
     Moment,
     PageIn,
@@ -25,8 +27,9 @@ from facewatch.api.gumnut.wire import (
 )
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import to_ruuid
-from facewatch.domain.library import Asset, AssetFilter
+from facewatch.domain.library import Asset, AssetFilter, Brought, IntakeState
 from facewatch.errors import NotFound
+from facewatch.people.forget import drop_pixels
 
 _ENROLLED = "enrolment"
 """Where a photo comes from that somebody brought."""
@@ -90,15 +93,49 @@ class MetadataResponse(ExifResponse):
     timezone: str
 
 
-class AssetResponse(Shape):
-    """A whole picture.
+class FileDataResponse(Shape):
+    """What is told of the file: the same as beside it, for newer clients."""
+
+    device_asset_id: str
+    device_id: str
+    file_created_at: AwareDatetime
+    file_modified_at: AwareDatetime
+    checksum: str
+    checksum_sha1: str | None
+    file_size_bytes: int
+
+
+class IngestResponse(Shape):
+    """How far a picture or clip that was brought has been looked at.
 
     Attributes:
-        device_id: The camera, in the spelling of the other contracts.
+        percent: 0..100.
+        message: Why it failed, or what of it could not be read; null where there is nothing to say.
+    """
+
+    status: IntakeState
+    percent: float
+    message: str | None
+
+    @classmethod
+    def of(cls, brought: Brought) -> "IngestResponse":
+        return cls(status=brought.state, percent=brought.percent, message=brought.said or None)
+
+
+class AssetResponse(Shape):
+    """A whole picture, or a clip.
+
+    Attributes:
+        device_id: As whoever brought it said; of a snapshot the camera, in the spelling of the
+            other contracts.
         checksum: SHA-256, base64.
+        checksum_sha1: Base64; null of what nobody brought.
+        duration: Of a clip, seconds, where it tells.
+        ingest: Null of what nobody brought.
         local_datetime: When it was captured, with the offset of the place.
         metrics: *best_face_score* is the detector's own of the surest face, 0..1.
-        asset_urls: Null where its pixels were erased.
+        asset_urls: Null where its pixels were erased; of a clip *original* is the video.
+        exif: Only what is known: the time.
     """
 
     id: AssetRef
@@ -112,7 +149,7 @@ class AssetResponse(Shape):
     checksum: str
     created_at: AwareDatetime
     updated_at: AwareDatetime
-    checksum_sha1: None = None
+    checksum_sha1: str | None
     exif: ExifResponse
     metadata: MetadataResponse
     metrics: dict[str, float | None]
@@ -126,6 +163,9 @@ class AssetResponse(Shape):
     trashed_at: None = None
     current_version_id: str
     kind: Literal["original"] = "original"
+    duration: float | None
+    file_data: FileDataResponse
+    ingest: IngestResponse | None
 
     @classmethod
     def of(cls, asset: Asset, links: Links) -> "AssetResponse":
@@ -136,16 +176,24 @@ class AssetResponse(Shape):
             "updated_at": asset.updated_at,
             "original_datetime": there,
         }
+        told = asset.brought
+        camera = to_ruuid(asset.camera) if asset.camera else _ENROLLED
+        file = FileDataResponse(
+            device_asset_id=told.device_asset if told else to_ruuid(asset.id),
+            device_id=told.device if told else camera,
+            file_created_at=told.created_at if told else asset.captured_at,
+            file_modified_at=told.modified_at if told else asset.captured_at,
+            checksum=base64.b64encode(asset.sha256).decode(),
+            checksum_sha1=base64.b64encode(told.sha1).decode() if told else None,
+            file_size_bytes=asset.size_bytes,
+        )
         return cls(
+            **file.model_dump(),
+            file_data=file,
             id=asset.id,
-            device_asset_id=to_ruuid(asset.id),
-            device_id=to_ruuid(asset.camera) if asset.camera else _ENROLLED,
             mime_type=asset.mime,
             original_file_name=asset.file_name,
-            file_created_at=asset.captured_at,
-            file_modified_at=asset.captured_at,
             local_datetime=there,
-            checksum=base64.b64encode(asset.sha256).decode(),
             created_at=asset.created_at,
             updated_at=asset.updated_at,
             exif=ExifResponse.model_validate(taken),
@@ -156,7 +204,8 @@ class AssetResponse(Shape):
             people=[PersonResponse.of(person, links) for person in asset.people],
             width=asset.width,
             height=asset.height,
-            file_size_bytes=asset.size_bytes,
+            duration=None if asset.duration_ms is None else asset.duration_ms / 1000,
+            ingest=IngestResponse.of(told) if told else None,
             current_version_id=f"asset_version_{to_ruuid(asset.id)}",
         )
 
@@ -191,6 +240,16 @@ async def list_assets(deps: Deps, call: Call, asked: AssetsIn) -> AssetList:
     return AssetList(data=[AssetResponse.of(it, links) for it in assets], has_more=more)
 
 
+async def delete_asset(deps: Deps, call: Call, asked: AssetIn) -> Done:
+    """Delete a picture or clip with its faces.
+
+    Visits that were found in what somebody brought go with it; a visit at a camera keeps its own
+    pictures of the face, and an enrolled photo takes its matchmaker along.
+    """
+    await drop_pixels(deps.blobs, await deps.assets.remove(call.key.org, asked.asset_id))
+    return Done()
+
+
 async def get_asset(deps: Deps, call: Call, asked: AssetShownIn) -> AssetResponse:
     """One picture, with its faces and the people in it."""
     asset = await deps.assets.get(call.key.org, asked.asset_id)
@@ -200,4 +259,11 @@ async def get_asset(deps: Deps, call: Call, asked: AssetShownIn) -> AssetRespons
 ROUTES = [
     resource("GET", "/api/assets", list_assets, action=Action.FACES_VIEWED),
     resource("GET", "/api/assets/{asset_id}", get_asset, action=Action.FACE_IMAGE_VIEWED),
+    resource(
+        "DELETE",
+        "/api/assets/{asset_id}",
+        delete_asset,
+        Role.OPERATOR,
+        action=Action.ASSET_DELETED,
+    ),
 ]

@@ -21,6 +21,7 @@ from facewatch.api.deps import Deps
 from facewatch.api.family import Family, Refusal, Role, Route, Side, Style, picture
 from facewatch.api.gumnut.resource import Call, failure
 from facewatch.api.gumnut.style import FailureOut
+from facewatch.api.gumnut.video import video
 from facewatch.api.gumnut.wire import VARIANTS, AssetUrls, AssetVariant, AssetVariants
 from facewatch.domain.audit import Action
 from facewatch.domain.ids import (
@@ -32,7 +33,7 @@ from facewatch.domain.ids import (
     to_prefixed,
     to_ruuid,
 )
-from facewatch.domain.library import Asset, LibraryFace
+from facewatch.domain.library import Asset, AssetKind, LibraryFace
 from facewatch.ports.access import ApiKey
 
 _LIFE_S = 3600
@@ -141,6 +142,8 @@ async def get_thumbnail(deps: Deps, caller: ApiKey, request: web.Request) -> web
 async def get_asset_picture(deps: Deps, caller: ApiKey, request: web.Request) -> web.Response:
     """An asset's *thumbnail*, *preview* or *original*, by a link from *asset_urls*.
 
+    Of a clip the first two are pictures; of the last a client may ask for a range of bytes.
+
     A client may keep it but asks each time whether it may still show it.
     """
     variant, subject = _subject(request)
@@ -149,6 +152,8 @@ async def get_asset_picture(deps: Deps, caller: ApiKey, request: web.Request) ->
     if variant in _LONGEST_PX:
         body = await deps.cutter.scaled(asset, _LONGEST_PX[variant])
         return picture(request, body, "image/jpeg")
+    if asset.kind is AssetKind.CLIP:
+        return await video(request, deps.blobs, asset)
     return picture(request, await deps.cutter.whole(asset), asset.mime)
 
 

@@ -77,7 +77,7 @@ def resource(
             given = {name: it for name, it in given.items() if name == "library_id"} | body
             where |= dict.fromkeys(asked.model_fields, "body")
         where |= dict.fromkeys(named, "path")
-        message = _read(asked, {**given, **request.match_info}, where)
+        message = read(asked, {**given, **request.match_info}, where)
         concerns_asked(message)
         message.refuse_foreign(key.org)
         result = await handler(deps, Call(key, origin(request)), message)
@@ -124,8 +124,9 @@ async def _body(request: web.Request) -> dict[str, Any]:
     return body
 
 
-def _read(asked: type[In], given: Mapping[str, Any], where: Mapping[str, str]) -> In:
-    """
+def read(asked: type[In], given: Mapping[str, Any], where: Mapping[str, str]) -> In:
+    """*given* as a message; *where* says what part of the request each field came in.
+
     Raises:
         Unprocessable: a field is not as it must be.
         NotFound: all that is wrong is an id that nothing can have.

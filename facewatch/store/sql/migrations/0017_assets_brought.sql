@@ -1,10 +1,5 @@
 -- Pictures and clips that somebody brings (docs/decisions/0088), and lists of assets.
 
--- A picture is one that was brought; a photo is one that somebody was enrolled with.
-ALTER TABLE asset
-    DROP CONSTRAINT asset_kind_check,
-    ADD CONSTRAINT asset_kind_check CHECK (kind IN ('snapshot', 'clip', 'picture', 'photo'));
-
 -- Both ways alike, so that a range of (org, captured_at, id) is read in its order.
 DROP INDEX asset_org;
 CREATE INDEX asset_org ON asset (org, captured_at, id);

@@ -7,6 +7,17 @@ SELECT c.id, c.org, l.time_zone, sub_locations(c.sub_location) AS place
   JOIN location l ON l.id = c.location
  WHERE c.id = ANY(:cameras::uuid[]);
 
+-- name: brought_there
+-- Locked so that nobody deletes it between here and the write.
+SELECT a.id, a.org, a.key FROM asset a
+ WHERE a.id = ANY(:assets::uuid[])
+ ORDER BY a.id
+   FOR KEY SHARE;
+
+-- name: brought_faces_superseded
+-- Of earlier versions, in a picture or clip that stays.
+DELETE FROM face WHERE id = ANY(:faces::uuid[]) AND asset = ANY(:assets::uuid[]);
+
 -- name: event_people
 -- Locked so that nobody is forgotten or merged between here and the write.
 SELECT p.id, coalesce(p.merged_into, p.id) AS stands_for, p.org, p.erased_at IS NOT NULL AS erased
@@ -77,7 +88,7 @@ RETURNING id, org;
 -- name: superseded_assets_delete
 -- Snapshots that no event shows any more; their faces and templates go with them.
 DELETE FROM asset a
- WHERE a.id = ANY(:assets::uuid[])
+ WHERE a.id = ANY(:assets::uuid[]) AND a.kind = 'snapshot'
    AND NOT EXISTS (SELECT FROM face_event e WHERE e.asset = a.id)
 RETURNING key;
 
@@ -97,18 +108,19 @@ SELECT s.id, s.org, 'snapshot', s.camera, s.captured_at, s.time_zone, s.width, s
               :digests::bytea[], :file_names::text[], :keys::text[])
        AS s (id, org, camera, captured_at, time_zone, width, height, size_bytes, sha256,
              file_name, key)
+ WHERE NOT EXISTS (SELECT FROM removed_asset x WHERE x.id = s.id)
     ON CONFLICT (id) DO NOTHING;
 
 -- name: faces_put
 -- A snapshot can be kept for two visits: whichever comes later adds what it knows. What somebody
 -- deleted stays so. In one order, or two writers of one snapshot could hold each other up.
 INSERT INTO face AS f (id, org, asset, box_left, box_top, box_right, box_bottom, landmarks, quality,
-                       event, thumbnail_key)
+                       event, thumbnail_key, timestamp_ms)
 SELECT r.id, r.org, r.asset, r.box_left, r.box_top, r.box_right, r.box_bottom, r.landmarks,
-       r.quality, r.event, r.thumbnail_key
+       r.quality, r.event, r.thumbnail_key, r.timestamp_ms
   FROM jsonb_to_recordset(:faces::text::jsonb) AS r (
        id uuid, org uuid, asset uuid, box_left int, box_top int, box_right int, box_bottom int,
-       landmarks real[], quality real[], event uuid, thumbnail_key text)
+       landmarks real[], quality real[], event uuid, thumbnail_key text, timestamp_ms int)
  WHERE NOT EXISTS (SELECT FROM removed_face x WHERE x.id = r.id)
  ORDER BY r.id
     ON CONFLICT (id) DO UPDATE
@@ -396,6 +408,11 @@ WITH removed AS (
 )
 DELETE FROM face_event WHERE id = :event;
 
+-- name: brought_faces_erase
+-- Of a deleted visit that was found in what somebody brought.
+DELETE FROM face f
+ WHERE f.event = :event AND EXISTS (SELECT FROM intake i WHERE i.asset = f.asset);
+
 -- name: face_event_faces_detach
 -- What is left of a deleted visit in pictures that others show: faces that are nobody's.
 UPDATE face
@@ -409,3 +426,39 @@ RETURNING id;
 SELECT key FROM asset WHERE id = :asset
  UNION
 SELECT frame_key FROM face_event WHERE asset = :asset;
+
+-- name: asset_events_lock
+-- Visits that show an asset.
+SELECT id, closed FROM face_event
+ WHERE asset = :asset AND org = :org
+ ORDER BY id
+   FOR UPDATE;
+
+-- name: asset_lock
+SELECT a.key, i.asset IS NOT NULL AS brought, coalesce(i.still_key, '') AS still_key
+  FROM asset a
+  LEFT JOIN intake i ON i.asset = a.id
+ WHERE a.id = :asset AND a.org = :org
+   FOR UPDATE OF a;
+
+-- name: asset_enrolled
+SELECT m.face FROM matchmaker m JOIN face f ON f.id = m.face
+ WHERE f.asset = :asset
+ ORDER BY m.face;
+
+-- name: asset_events_without
+-- Visits keep their own pictures of the face, and lose the whole frame.
+UPDATE face_event e SET frame_key = '', has_template = false, updated_at = now()
+  FROM (SELECT id, frame_key FROM face_event WHERE asset = :asset AND org = :org) AS old
+ WHERE e.id = old.id
+RETURNING e.id, old.frame_key;
+
+-- name: asset_tombstones
+WITH shown AS (
+    INSERT INTO removed_face (id, org) SELECT f.id, f.org FROM face f WHERE f.asset = :asset
+        ON CONFLICT DO NOTHING
+)
+INSERT INTO removed_asset (id, org) VALUES (:asset, :org) ON CONFLICT DO NOTHING;
+
+-- name: asset_erase
+DELETE FROM asset WHERE id = :asset;

@@ -367,9 +367,12 @@ SELECT a.id FROM asset a
 
 -- name: assets_shown
 -- In the order asked for; those that are gone are left out.
-SELECT a.id, a.camera, a.captured_at, a.time_zone, a.width, a.height, a.size_bytes, a.sha256,
-       a.mime, a.file_name, a.key, a.created_at, a.updated_at,
+SELECT a.id, a.kind, a.camera, a.captured_at, a.time_zone, a.width, a.height, a.duration_ms,
+       a.size_bytes, a.sha256, a.mime, a.file_name, a.key, a.created_at, a.updated_at,
+       i.device, i.device_asset, i.file_created_at, i.file_modified_at, i.sha1, i.still_key,
+       i.state, i.percent, i.said,
        ARRAY(SELECT f.id FROM face f WHERE f.asset = a.id ORDER BY f.id) AS faces
   FROM unnest(:ids::uuid[]) WITH ORDINALITY AS w (id, place)
   JOIN asset a ON a.id = w.id AND a.org = :org
+  LEFT JOIN intake i ON i.asset = a.id
  ORDER BY w.place;

@@ -230,6 +230,7 @@ SELECT id, asset, frame_key, thumbnail_key, look_keys
 -- Every picture that shows the person, and whether it is kept for somebody else's visit as well:
 -- then its pixels go, while the other faces in it stay.
 SELECT a.id, a.key,
+       coalesce((SELECT i.still_key FROM intake i WHERE i.asset = a.id), '') AS still_key,
        EXISTS (SELECT FROM face_event e
                 WHERE e.asset = a.id AND NOT e.id = ANY(:events::uuid[])) AS shared
   FROM asset a
