@@ -206,9 +206,15 @@ async def tell(
     if query:
         path += "?" + urlencode(query, doseq=True, errors="surrogatepass")
     how: dict[str, Any] = {}
-    if operation.takes_files:
+    if operation.takes_files and operation.id != "gumnut_create_asset":
         how["data"] = aiohttp.FormData()
         how["data"].add_field("file", PHOTO, filename="Ann.jpg", content_type="image/jpeg")
+    elif operation.id == "gumnut_create_asset":
+        how["data"] = aiohttp.FormData(
+            dict.fromkeys(("file_created_at", "file_modified_at"), NOON.isoformat())
+            | dict.fromkeys(("device_asset_id", "device_id"), "a phone")
+        )
+        how["data"].add_field("asset_data", PHOTO, filename="a.jpg", content_type="image/jpeg")
     elif "requestBody" in operation.said:
         how["json"] = body
     async with client.request(
