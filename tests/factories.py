@@ -28,8 +28,10 @@ from facewatch.domain.ids import (
 from facewatch.domain.people import Candidate, Decision
 from facewatch.flow.metrics import Metrics
 from facewatch.gallery.exact import ExactGallery
+from facewatch.gallery.live import HomeGalleries
 from facewatch.people.cut import Cutter
 from facewatch.people.decide import Decider, Rule
+from facewatch.people.gallery import Remains
 from facewatch.people.inbox import Inbox
 from facewatch.people.intake import Intake
 from facewatch.people.lookalikes import Lookalikes
@@ -175,6 +177,10 @@ def a_decider() -> Decider:
     return Decider(ExactGallery(128), calibration, "ab" * 32, Rule())
 
 
+def some_remains(people: PostgresPeople, home: Path) -> Remains:
+    return Remains(people, HomeGalleries(home / "gallery"))
+
+
 def some_deps(database: Database, place: Path, **given: Any) -> Deps:
     """What the API stands on: *database*, and pictures in *place*."""
     people, blobs = PostgresPeople(database), LocalBlobs(place / "blobs")
@@ -203,6 +209,7 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         reconsiderer=Reconsiderer(PostgresPast(database, events), people, a_decider(), "sface"),
         threshold=0.7,
         blobs=blobs,
+        remains=some_remains(people, place),
         keys=PostgresKeys(database),
         readiness={},
         metrics=(metrics := Metrics.on()),

@@ -126,7 +126,7 @@ def test_who_is_most_like_a_probe_is_found_among_any_number(people: int) -> None
         return float(max(theirs @ probe) + total @ probe / np.linalg.norm(total)) / 2
 
     expected = sorted(owners, key=score, reverse=True)[:5]
-    found = gallery.resembling(ORG, probe, 5)
+    found = gallery.resembling(ORG, probe.reshape(1, -1), 5)[0]
 
     assert [it.person for it in found] == expected
     assert [it.similarity for it in found] == pytest.approx([score(it) for it in expected])

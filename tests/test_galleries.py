@@ -10,7 +10,7 @@ import numpy as np
 from factories import ORG, a_template, an_enrolment, photo_keys
 
 from facewatch.domain.ids import OrgId
-from facewatch.gallery.exact import ExactGallery
+from facewatch.gallery.live import LiveGallery
 from facewatch.people.gallery import Galleries, org_of_ring
 from facewatch.store.database import Database, open_database
 from facewatch.store.orgs import PostgresOrgs
@@ -21,7 +21,7 @@ from facewatch.store.people import GALLERY, PostgresPeople
 class Worker:
     """What a serving process holds of the galleries, and its own connections."""
 
-    gallery: ExactGallery
+    gallery: LiveGallery
     thresholds: dict[OrgId, float]
     loaded: asyncio.Event
 
@@ -38,7 +38,7 @@ class Worker:
 @asynccontextmanager
 async def a_worker(dsn: str, name: str) -> AsyncIterator[Worker]:
     async with open_database(f"{dsn}&application_name={name}") as database:
-        worker = Worker(ExactGallery(128), {}, asyncio.Event())
+        worker = Worker(LiveGallery(128, "sface"), {}, asyncio.Event())
         galleries = Galleries(
             worker.gallery,
             worker.thresholds,

@@ -23,7 +23,7 @@ from facewatch.domain.ids import (
     to_prefixed,
     to_ruuid,
 )
-from facewatch.gallery.exact import ExactGallery
+from facewatch.gallery.live import LiveGallery
 from facewatch.people.gallery import Galleries
 from facewatch.store.database import Database
 from facewatch.store.keys import PostgresKeys
@@ -350,7 +350,7 @@ async def test_what_the_recorder_writes_of_a_merged_person_is_the_other_s(house:
 async def test_a_running_worker_follows_a_merge_and_a_split_within_a_second(house: House) -> None:
     ann, bob = await house.person("Ann"), await house.person("Bob")
     face = await house.enrolled(bob, 1)
-    gallery = ExactGallery(128)
+    gallery = LiveGallery(128, "sface")
     galleries = Galleries(gallery, {}, house.people, PostgresOrgs(house.database), "sface")
 
     async def seen_as() -> str:

@@ -16,6 +16,7 @@ from facewatch.domain.faces import Template
 from facewatch.domain.ids import CameraId, FaceId, PersonId, new_id, to_ruuid
 from facewatch.domain.people import Decision, Matchmaker, Refusal
 from facewatch.gallery.exact import ExactGallery
+from facewatch.gallery.live import LiveGallery
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.gallery import Galleries, org_of_ring
 from facewatch.store.cameras import PostgresCameras
@@ -34,7 +35,7 @@ class Worker:
     """A process that decides, with the gallery as it was told."""
 
     def __init__(self, house: House) -> None:
-        self._gallery, self._database = ExactGallery(128), house.database
+        self._gallery, self._database = LiveGallery(128, "sface"), house.database
         self._decider = Decider(self._gallery, CALIBRATION, "digest", Rule())
         self._galleries = Galleries(
             self._gallery, {}, house.people, PostgresOrgs(house.database), "sface"

@@ -24,6 +24,7 @@ from factories import (
     an_enrolment,
     photo_keys,
     some_deps,
+    some_remains,
 )
 
 from facewatch.api.server import application, serving
@@ -378,7 +379,8 @@ async def test_an_object_store_that_is_down_does_not_keep_the_deleted(house: Hou
 
     ann = await house.people.create(ORG, "Ann")
     record = await house.seen(decision=a_decision(ann.id))
-    await forget(house.people, Down(house.objects), ORG, ann.id)
+    remains = some_remains(house.people, house.objects)
+    await forget(house.people, Down(house.objects), remains, ORG, ann.id)
 
     assert house.kept()
     await house.database._pool.execute("UPDATE garbage SET since = now() - interval '1 hour'")

@@ -14,7 +14,7 @@ import aiohttp
 import cv2
 import numpy as np
 import pytest
-from factories import ORG, some_deps
+from factories import ORG, some_deps, some_remains
 
 from facewatch.api.rhombus.embedding import Embedding
 from facewatch.api.server import application, serving
@@ -592,7 +592,8 @@ async def test_who_is_forgotten_is_gone_from_the_queue_as_well(house: House) -> 
     await house.upload(("Ann.png", house.photo(COLLINS)), transaction="t")
     await house.upload(("Bob.png", house.photo(COLLINS)), transaction="t")
 
-    await forget(house.people, house.blobs, ORG, ann.id)
+    remains = some_remains(house.people, house.objects)
+    await forget(house.people, house.blobs, remains, ORG, ann.id)
 
     (bob,) = await house.became("t")
     assert (bob["success"], await house.enrolled()) == (True, {"Bob": 1})
@@ -605,7 +606,8 @@ async def test_who_is_forgotten_while_their_photo_is_looked_at_stays_forgotten(
     ann = await house.people.create(ORG, "Ann")
     await house.upload(("Ann.jpg", house.photo(HOPPER)), transaction="t")
     taken = await house.uploads.take("here", 8, timedelta(seconds=60))
-    await forget(house.people, house.blobs, ORG, ann.id)
+    remains = some_remains(house.people, house.objects)
+    await forget(house.people, house.blobs, remains, ORG, ann.id)
     await house.enroller._settle(ORG, taken)
 
     assert await house.enrolled() == {}

@@ -140,7 +140,7 @@ async def test_a_transaction_is_all_or_nothing(database: Database) -> None:
 
     with pytest.raises(ValueError, match="in the middle"):
         await fails()
-    row = await database.row("gallery_revision", org=ORG)
+    row = await database.row("gallery_state", org=ORG)
     assert row is not None
     assert row["revision"] == 0
 
@@ -149,7 +149,7 @@ async def test_a_value_of_the_wrong_type_is_our_bug_and_not_postgres_trouble(
     database: Database,
 ) -> None:
     with pytest.raises(asyncpg.DataError):
-        await database.fetch("gallery_revision", org="not a uuid")
+        await database.fetch("gallery_state", org="not a uuid")
 
 
 async def ring(database: Database, payload: str) -> None:

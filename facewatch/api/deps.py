@@ -13,6 +13,7 @@ from facewatch.domain.cameras import Camera
 from facewatch.domain.settings import Setting
 from facewatch.flow.metrics import Metrics
 from facewatch.people.cut import Cutter
+from facewatch.people.gallery import Remains
 from facewatch.people.inbox import Inbox
 from facewatch.people.intake import Intake
 from facewatch.people.look import Looker
@@ -51,6 +52,7 @@ class Deps:
         suggester: Compares the enrolled with each other.
         reconsiderer: Decides past visits again, with the gallery in force.
         threshold: The confidence that an org has which has not settled its own.
+        remains: What galleries keep on disk of faces that were removed.
         readiness: By the part's name, as `/readyz` shows it.
         clock: The time now, UTC.
         inbox: Where photos wait to be enrolled.
@@ -83,6 +85,7 @@ class Deps:
     reconsiderer: Reconsiderer
     threshold: float
     blobs: Blobs
+    remains: Remains
     keys: Keys
     readiness: Mapping[str, Probe]
     metrics: Metrics

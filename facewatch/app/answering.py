@@ -8,10 +8,11 @@ from facewatch.api.limit import Limits
 from facewatch.api.ops import camera_summary
 from facewatch.app.intake import intake_of
 from facewatch.app.looking import looking
-from facewatch.app.recognition import Recognition
+from facewatch.app.recognition import Recognition, kept_galleries
 from facewatch.app.stores import Stores
 from facewatch.app.words import Words
 from facewatch.people.cut import Cutter
+from facewatch.people.gallery import Remains
 from facewatch.people.inbox import Inbox
 from facewatch.people.lookalikes import Lookalikes
 from facewatch.people.sighting import Copier
@@ -72,6 +73,7 @@ def deps_of(settings: Settings, stores: Stores, recognition: Recognition, words:
         ),
         threshold=recognition.decider.rule.threshold,
         blobs=stores.blobs,
+        remains=Remains(stores.people, kept_galleries(settings)),
         keys=stores.keys,
         readiness=readiness,
         metrics=recognition.metrics,

@@ -22,6 +22,8 @@ from facewatch.store.people import GALLERY
 
 log = logging.getLogger(__name__)
 
+_GALLERIES_S = 2.0
+
 Exchange = Callable[[Settings, Recognition], Awaitable[None]]
 
 
@@ -36,7 +38,8 @@ async def follow_model(
     while True:
         async with asyncio.TaskGroup() as group:
             tasks = [
-                group.create_task(_keep_gallery(stores, recognition)),
+                group.create_task(_follow_galleries(stores, recognition)),
+                group.create_task(_keep_galleries(recognition)),
                 group.create_task(enrol_uploads(settings, stores, recognition)),
                 group.create_task(look_at_brought(settings, stores, recognition)),
                 group.create_task(catch_up(settings, stores, recognition)),
@@ -67,10 +70,17 @@ async def _another(
     raise RuntimeError("a database is listened to for ever")
 
 
-async def _keep_gallery(stores: Stores, recognition: Recognition) -> None:
+async def _follow_galleries(stores: Stores, recognition: Recognition) -> None:
     """Put each new revision of a gallery, and threshold, in force as soon as it is told."""
     async for ring in stores.database.listen(GALLERY):
         told = partial(recognition.galleries.catch_up, org_of_ring(ring))
         for changed in await until_answered(told):
             people = recognition.gallery.people(changed)
             log.info("org %s: %d enrolled people are in force", to_ruuid(changed), people)
+
+
+async def _keep_galleries(recognition: Recognition) -> None:
+    """Write them into the home when they have changed much: the next start reads them there."""
+    while True:
+        await until_answered(recognition.galleries.keep_outgrown)
+        await asyncio.sleep(_GALLERIES_S)

@@ -6,12 +6,13 @@ from collections.abc import AsyncIterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from pathlib import Path
 
 from facewatch.app import calibration
 from facewatch.app.stores import Stores
 from facewatch.domain.ids import OrgId
 from facewatch.flow.metrics import Metrics
-from facewatch.gallery.exact import ExactGallery
+from facewatch.gallery.live import HomeGalleries, LiveGallery
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.enrol import Enroller
 from facewatch.people.gallery import Galleries
@@ -47,7 +48,7 @@ class Recognition:
     """
 
     engine: FaceEngine
-    gallery: ExactGallery
+    gallery: LiveGallery
     galleries: Galleries
     decider: Decider
     looker: Looker
@@ -108,9 +109,12 @@ async def _put_together(
     settings: Settings, stores: Stores, engine: FaceEngine, hands: Hands
 ) -> Recognition:
     """*engine* with the gallery of today."""
-    gallery = ExactGallery(engine.dimensions)
+    gallery = LiveGallery(engine.dimensions, engine.model, _folder(settings))
     thresholds: dict[OrgId, float] = {}
-    galleries = Galleries(gallery, thresholds, stores.people, stores.orgs, engine.model)
+    galleries = Galleries(
+        *(gallery, thresholds, stores.people, stores.orgs, engine.model),
+        kept=kept_galleries(settings),
+    )
     await galleries.catch_up()
     return Recognition(
         engine=engine,
@@ -179,6 +183,15 @@ def frames_at_once(settings: Settings, engine: FaceEngine) -> int:
     their faces are embedded together.
     """
     return settings.models.batch or max(4, 2 * engine.sessions[0].buckets.most)
+
+
+def kept_galleries(settings: Settings) -> HomeGalleries:
+    """Templates of the enrolled, as this home keeps them."""
+    return HomeGalleries(_folder(settings))
+
+
+def _folder(settings: Settings) -> Path:
+    return settings.home_path / "gallery"
 
 
 def model_threads(settings: Settings) -> int:

@@ -5,12 +5,13 @@ from pathlib import Path
 
 import click
 
-from facewatch.app.recognition import enroller_of, open_recognition
+from facewatch.app.recognition import enroller_of, kept_galleries, open_recognition
 from facewatch.app.stores import open_stores
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import note, progress, say, table
 from facewatch.domain.ids import to_ruuid
 from facewatch.people.folder import Outcome, enrol_folder, photos_in
+from facewatch.people.gallery import Remains
 from facewatch.settings import Settings
 
 
@@ -101,6 +102,7 @@ async def forget(settings: Settings, name: str, as_json: bool) -> None:
         found = await stores.people.named(stores.org, name)
         keys = await stores.people.forget(stores.org, found.id)
         await stores.blobs.delete(keys)
+        await Remains(stores.people, kept_galleries(settings)).erase(stores.org)
     if as_json:
         say({"forgotten": name, "pictures_erased": len(keys)})
     else:

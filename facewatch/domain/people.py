@@ -3,6 +3,10 @@
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from uuid import UUID
+
+import numpy as np
+from numpy.typing import NDArray
 
 from facewatch.domain.faces import Landmarks, Quality, Template
 from facewatch.domain.geometry import Box
@@ -178,6 +182,33 @@ class Matchmaker:
     person: PersonId
     org: OrgId
     template: Template
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class GalleryChange:
+    """What came into a gallery, or is somebody else's now, and what went.
+
+    Ids are their bytes, S16: of a million no object is made. numpy takes NULs off the end of such
+    bytes; `id_of` puts them back.
+
+    Attributes:
+        faces, persons: (n,) of what came.
+        templates: (n, d).
+        went: (m,) faces that are enrolled no more, or have no template.
+    """
+
+    faces: NDArray[np.bytes_]
+    persons: NDArray[np.bytes_]
+    templates: NDArray[np.float32]
+    went: NDArray[np.bytes_]
+
+
+def id_of(key: bytes) -> UUID:
+    """
+    >>> id_of(b"\\1" * 15).hex[-4:]
+    '0100'
+    """
+    return UUID(bytes=key.ljust(16, b"\0"))
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -76,8 +76,8 @@ class Decider:
                 *(it.best, it.matchmakers),
             )
             for it in self.gallery.resembling(
-                org, template, rule.candidates + min(len(refused), _MOST_DENIED)
-            )
+                org, template.reshape(1, -1), rule.candidates + min(len(refused), _MOST_DENIED)
+            )[0]
         ]
         denied = tuple(it for it in resembling if _denies(refused.get(it.person), it))
         candidates = tuple(it for it in resembling if it not in denied)[: rule.candidates]

@@ -1,16 +1,17 @@
 """Kept crops through another embedder: nobody enrols again."""
 
 import asyncio
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from datetime import datetime
+from typing import TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
 
 from facewatch.domain.faces import Pixels, Template
-from facewatch.domain.ids import CameraId, OrgId, PersonId
+from facewatch.domain.ids import CameraId, FaceId, OrgId, PersonId
 from facewatch.domain.past import PastMatchmaker, PastVisit
 from facewatch.domain.people import Matchmaker
 from facewatch.errors import NotAPicture, NotFound
@@ -21,6 +22,8 @@ from facewatch.ports.vision import Embedder
 
 _PAGE = 64
 """So many visits or matchmakers at once, with up to five crops of 37 kB each."""
+
+_Put: TypeAlias = Callable[[OrgId, str, Sequence[tuple[FaceId, Template]]], Awaitable[None]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,19 +100,22 @@ class AgainEmbedder:
         """Make what is missing of matchmakers, then of visits from *since* on, and keep it.
 
         Each page is kept when it is made: broken off and begun again it goes on where it was.
-        Running workers load the gallery when its matchmakers are through. *kept* is told how many
+        Running workers load matchmakers as they are made. *kept* is told how many
         were looked at, how many of these were made, and what they are.
         """
-        matchmakers, lost = await self._keep(org, self.matchmakers(org), kept, "matchmakers")
-        if matchmakers:
-            await self.past.put_gallery_in_force(org)
-        visits, lost_visits = await self._keep(org, self.visits(org, since), kept, "visits")
+        matchmakers, lost = await self._keep(
+            org, self.matchmakers(org), self.past.put_enrolled, kept, "matchmakers"
+        )
+        visits, lost_visits = await self._keep(
+            org, self.visits(org, since), self.past.put, kept, "visits"
+        )
         return Kept(matchmakers, lost, visits, lost_visits)
 
     async def _keep(
         self,
         org: OrgId,
         pages: AsyncIterator[Sequence[tuple[PastVisit | PastMatchmaker, Template | None]]],
+        put: _Put,
         kept: Callable[[int, int, str], None],
         what: str,
     ) -> tuple[int, int]:
@@ -117,7 +123,7 @@ class AgainEmbedder:
         looked_at = done = lost = 0
         async for page in pages:
             made = [(it.face, template) for it, template in page if template is not None]
-            await self.past.put(org, self.embedder.model, made)
+            await put(org, self.embedder.model, made)
             lost += sum(template is None and _wants(it) for it, template in page)
             looked_at, done = looked_at + len(page), done + len(made)
             kept(looked_at, done, what)

@@ -176,8 +176,10 @@ class Past(Protocol):
         """What *model* makes of these faces; nothing is kept of whoever was erased meanwhile."""
         ...
 
-    async def put_gallery_in_force(self, org: OrgId) -> None:
-        """Its matchmakers have other templates: running workers load them."""
+    async def put_enrolled(
+        self, org: OrgId, model: str, templates: Sequence[tuple[FaceId, Template]]
+    ) -> None:
+        """`put`, of matchmakers: running workers load them."""
         ...
 
     async def tell_of_model(self, model: str) -> None:

@@ -1,9 +1,10 @@
 """Who is enrolled, and who is about to be."""
 
-from collections.abc import Sequence
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from typing import Protocol, TypedDict
+from uuid import UUID
 
 import numpy as np
 from numpy.typing import NDArray
@@ -20,6 +21,7 @@ from facewatch.domain.people import (
     Confirmed,
     EnrolledFace,
     FaceNote,
+    GalleryChange,
     Matchmaker,
     Person,
     Refusal,
@@ -217,6 +219,26 @@ class People(Protocol):
 
     async def notes(self, org: OrgId) -> dict[FaceId, FaceNote]:
         """What is known of each matchmaker."""
+        ...
+
+    async def gallery_lineage(self, org: OrgId) -> UUID:
+        """Of which table the org's revisions are: no other one has it."""
+        ...
+
+    async def gallery_revision(self, org: OrgId) -> int:
+        """The newest."""
+        ...
+
+    async def gallery_count(self, org: OrgId, model: str) -> tuple[int, int]:
+        """The newest revision, and how many matchmakers it has with a template of *model*."""
+        ...
+
+    def gallery_changes(self, org: OrgId, model: str, since: int) -> AsyncIterator[GalleryChange]:
+        """What is different from revision *since*, part by part; from 0 on everything."""
+        ...
+
+    async def gallery_gone(self, org: OrgId, since: int) -> list[FaceId]:
+        """Matchmakers that were removed since that revision."""
         ...
 
     async def refusals(self, org: OrgId, model: str) -> list[Refusal]:

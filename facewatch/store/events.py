@@ -10,6 +10,7 @@ from uuid import UUID
 
 import asyncpg
 import numpy as np
+from numpy.typing import NDArray
 
 from facewatch.domain.events import AssignedBy, EventFilter, EventRecord, FaceEvent, NamedCandidate
 from facewatch.domain.faces import Quality, Template
@@ -402,6 +403,14 @@ def _leading(values: dict[str, Any]) -> str:
 def received(sent: bytes) -> Template:
     """From pgvector's binary form: two int16, then big-endian floats."""
     return np.frombuffer(sent, ">f4", offset=4).astype(np.float32)
+
+
+def all_received(sent: Sequence[bytes]) -> NDArray[np.float32]:
+    """`received` of many, of one model: (n, d)."""
+    if not sent:
+        return np.zeros((0, 0), np.float32)
+    rows = np.frombuffer(b"".join(sent), np.uint8).reshape(len(sent), -1)
+    return np.ascontiguousarray(rows[:, 4:]).view(">f4").astype(np.float32)
 
 
 def _after(moment: datetime) -> UUID:

@@ -76,29 +76,51 @@ class PostgresPast:
         Raises:
             DatabaseUnavailable: Postgres does not answer.
         """
+        await self._put(org, model, templates)
+
+    async def put_enrolled(
+        self, org: OrgId, model: str, templates: Sequence[tuple[FaceId, Template]]
+    ) -> None:
+        """`put`, of matchmakers: running workers load them.
+
+        Raises:
+            DatabaseUnavailable: Postgres does not answer.
+        """
+        await self._put(org, model, templates, enrolled=True)
+
+    async def _put(
+        self,
+        org: OrgId,
+        model: str,
+        templates: Sequence[tuple[FaceId, Template]],
+        *,
+        enrolled: bool = False,
+    ) -> None:
         if not templates:
             return
         number = await model_id(self._database, model, len(templates[0][1]))
+        faces = [face for face, _ in templates]
         for tries_left in reversed(range(_TRIES)):
             try:
-                await self._database.fetch(
-                    "templates_put",
-                    faces=[face for face, _ in templates],
-                    models=[number] * len(templates),
-                    orgs=[org] * len(templates),
-                    embeddings=[spelled(template) for _, template in templates],
-                )
+                async with self._database.transaction() as work:
+                    await work.fetch(
+                        "templates_put",
+                        faces=faces,
+                        models=[number] * len(templates),
+                        orgs=[org] * len(templates),
+                        embeddings=[spelled(template) for _, template in templates],
+                    )
+                    if enrolled:
+                        revision = await next_revision(work, org)
+                        await work.fetch(
+                            "matchmakers_embedded", org=org, faces=faces, revision=revision
+                        )
                 return
             except (asyncpg.ForeignKeyViolationError, WriterInTheWay) as error:
                 if not tries_left:  # somebody was erased between look and write, three times
                     raise DatabaseUnavailable(
                         f"templates cannot be written: {error}", "try again"
                     ) from error
-
-    async def put_gallery_in_force(self, org: OrgId) -> None:
-        """Its matchmakers have other templates: running workers load them."""
-        async with self._database.transaction() as work:
-            await next_revision(work, org)
 
     async def tell_of_model(self, model: str) -> None:
         """Running services load *model*."""

@@ -27,7 +27,7 @@ from facewatch.domain.audit import Action
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import FaceId
 from facewatch.domain.library import FaceFilter, Fit, LibraryFace, Nearby
-from facewatch.people.forget import drop_pixels
+from facewatch.people.forget import drop
 
 Include = list[Literal["cluster_assignment"]]
 
@@ -184,7 +184,8 @@ async def update_face(deps: Deps, call: Call, asked: FaceChangesIn) -> FaceRespo
 
 async def delete_face(deps: Deps, call: Call, asked: FaceIn) -> Done:
     """Delete a face: its asset and its person stay; an enrolled one takes its photo with it."""
-    await drop_pixels(deps.blobs, await deps.faces.remove(call.key.org, asked.face_id))
+    keys = await deps.faces.remove(call.key.org, asked.face_id)
+    await drop(deps.blobs, deps.remains, call.key.org, keys)
     return Done()
 
 

@@ -27,7 +27,7 @@ from facewatch.domain.audit import Action
 from facewatch.domain.ids import PersonId
 from facewatch.domain.library import Cohesion, Portrait, PortraitFilter, Sorting
 from facewatch.errors import AlreadyExists, NotFound, UnusableValue
-from facewatch.people.forget import drop_pixels
+from facewatch.people.forget import drop
 from facewatch.people.words import as_kept
 from facewatch.ports.library import PortraitChanges
 
@@ -238,7 +238,7 @@ async def delete_person(deps: Deps, call: Call, asked: PersonIn) -> Done:
     To erase somebody with all their pictures ask `DELETE /api/v1/people/{person}`.
     """
     keys = await deps.portraits.dissolve(call.key.org, asked.person_id)
-    await drop_pixels(deps.blobs, keys)
+    await drop(deps.blobs, deps.remains, call.key.org, keys)
     return Done()
 
 

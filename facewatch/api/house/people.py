@@ -167,7 +167,7 @@ async def change_person(deps: Deps, caller: ApiKey, asked: PersonChangesIn) -> P
 
 async def forget_person(deps: Deps, caller: ApiKey, asked: PersonIn) -> None:
     """Forget somebody: pictures and templates go, visits stay without them (docs/deletion.md)."""
-    await erase(deps.people, deps.blobs, caller.org, PersonId(asked.person))
+    await erase(deps.people, deps.blobs, deps.remains, caller.org, PersonId(asked.person))
 
 
 async def merge_people(deps: Deps, caller: ApiKey, asked: MergeIn) -> PersonOut:

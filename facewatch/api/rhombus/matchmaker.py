@@ -44,7 +44,7 @@ async def get_face_matchmaker(
 async def delete_face_matchmaker(deps: Deps, caller: ApiKey, message: FaceMatchmakerIn) -> Nothing:
     """Erase one; the person, their other faces and their past events stay."""
     with face_of(message.face_id) as face:
-        await unenrol(deps.people, deps.blobs, caller.org, face)
+        await unenrol(deps.people, deps.blobs, deps.remains, caller.org, face)
     return Nothing()
 
 

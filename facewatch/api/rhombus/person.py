@@ -48,7 +48,7 @@ async def update_person(deps: Deps, caller: ApiKey, message: UpdatePersonIn) -> 
 async def delete_person(deps: Deps, caller: ApiKey, message: DeletePersonIn) -> Nothing:
     """Forget somebody; their past events stay, without a name (docs/deletion.md)."""
     with person_of(message.person_uuid) as person:
-        await forget(deps.people, deps.blobs, caller.org, person)
+        await forget(deps.people, deps.blobs, deps.remains, caller.org, person)
     return Nothing()
 
 

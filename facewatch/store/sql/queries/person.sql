@@ -78,9 +78,6 @@ SELECT 1
 -- name: gallery_revision_next
 UPDATE gallery_revision SET revision = revision + 1 WHERE org = :org RETURNING revision;
 
--- name: gallery_revision
-SELECT revision FROM gallery_revision WHERE org = :org;
-
 -- name: photos_add
 -- NULL for captured_at: nobody knows.
 INSERT INTO asset (id, org, kind, captured_at, time_zone, width, height, size_bytes, sha256, mime,
@@ -218,6 +215,43 @@ SELECT m.face, m.person, vector_send(t.embedding) AS embedding
   JOIN model ON model.id = t.model AND model.name = :model
  WHERE m.org = :org AND m.revision_removed IS NULL
  ORDER BY m.face;
+
+-- name: gallery_state
+SELECT revision, lineage FROM gallery_revision WHERE org = :org;
+
+-- name: gallery_count
+-- With the revision that it is true of.
+SELECT g.revision,
+       (SELECT count(*)
+          FROM matchmaker m
+          JOIN template t ON t.face = m.face AND t.model = :model::smallint
+         WHERE m.org = :org AND m.revision_removed IS NULL) AS count
+  FROM gallery_revision g
+ WHERE g.org = :org;
+
+-- name: gallery_page
+-- By face, from just behind :after.
+SELECT m.face, m.person, vector_send(t.embedding) AS embedding
+  FROM matchmaker m
+  JOIN template t ON t.face = m.face AND t.model = :model::smallint
+ WHERE m.org = :org AND m.revision_removed IS NULL AND m.face > :after
+ ORDER BY m.face
+ LIMIT :limit;
+
+-- name: gallery_since
+-- As gallery_page, what came or went since a revision; without a template it went.
+SELECT m.face, m.person,
+       CASE WHEN m.revision_removed IS NULL
+            THEN (SELECT vector_send(t.embedding) FROM template t
+                   WHERE t.face = m.face AND t.model = :model::smallint) END AS embedding
+  FROM matchmaker m
+ WHERE m.org = :org AND (m.revision_added > :since OR m.revision_removed > :since)
+   AND m.face > :after
+ ORDER BY m.face
+ LIMIT :limit;
+
+-- name: gallery_gone
+SELECT face FROM matchmaker WHERE org = :org AND revision_removed > :since;
 
 -- name: person_events_lock
 SELECT id, asset, frame_key, thumbnail_key, look_keys

@@ -175,6 +175,11 @@ SELECT id FROM face_event
 UPDATE matchmaker SET person = :person, revision_added = :revision
  WHERE face = ANY(:faces::uuid[]);
 
+-- name: matchmakers_embedded
+-- For a worker that catches up they are new.
+UPDATE matchmaker SET revision_added = :revision
+ WHERE org = :org AND face = ANY(:faces::uuid[]) AND revision_removed IS NULL;
+
 -- name: enrolled_faces_move
 UPDATE face SET person = :person, updated_at = now() WHERE id = ANY(:faces::uuid[]);
 
