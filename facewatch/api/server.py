@@ -25,6 +25,8 @@ from facewatch.ports.access import ApiKey
 FAMILIES = (rhombus.FAMILY, links.FAMILY, media.FAMILY, house.FAMILY, gumnut.FAMILY)
 
 _LARGEST_BODY_BYTES = 1 << 20
+_LONGEST_LINE_BYTES = 1 << 17
+"""Whoever asks with 10,000 characters is told in their family's words that it is too much."""
 _DRAIN_S = 5.0
 _LINGER_S = 1.0
 
@@ -79,6 +81,7 @@ async def serving(app: web.Application, host: str, port: int) -> AsyncIterator[s
         logger=trace.server_log,
         shutdown_timeout=_DRAIN_S,
         lingering_time=_LINGER_S,
+        max_line_size=_LONGEST_LINE_BYTES,
     )
     async with app[DEPS].now.audit.kept():
         await runner.setup()

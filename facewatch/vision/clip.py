@@ -67,8 +67,12 @@ class Clip:
 
     def words(self, text: str) -> Vector:
         """(d,), of unit length; what is beyond the model's context is not read."""
+        return self._words.run(np.array([self.tokens(text)]))
+
+    def tokens(self, text: str) -> list[int]:
+        """As many as the model takes; these models were all taught in small letters."""
         said = self._tokenizer.encode(text.lower(), add_special_tokens=False).ids
-        return self._words.run(np.array([framed(self.card.tokens, said)]))
+        return framed(self.card.tokens, said)
 
     def distance(self, cosine: float) -> float:
         return self.card.distance(cosine)
