@@ -76,8 +76,9 @@ async def run_service(
     board = Board(metrics)
     names: dict[CameraId, str] = {}
 
-    def taken(camera: CameraId, waited_s: float) -> None:
+    def taken(camera: CameraId, frame: Frame, waited_s: float) -> None:
         metrics.took(Stage.WAIT, waited_s)
+        metrics.took(Stage.CAPTURE_TO_LOOK, max(time.time() - frame.at.timestamp(), 0.0))
         if name := names.get(camera):
             metrics.frames_looked_at.labels(name).inc()
 

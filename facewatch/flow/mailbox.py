@@ -13,14 +13,14 @@ class Mailbox(Generic[K, V]):
     """Newest value of each key, handed out to the key that waited longest.
 
     A replaced value keeps its key's place in line, so that a slow camera is not starved by
-    quick ones; *on_replaced* is told its key, *on_taken* the key of a value that is handed out
-    and the seconds that it waited. Event loop only.
+    quick ones; *on_replaced* is told its key, *on_taken* a value that is handed out, its key and
+    the seconds that it waited. Event loop only.
     """
 
     def __init__(
         self,
         on_replaced: Callable[[K], None] = lambda _: None,
-        on_taken: Callable[[K, float], None] = lambda _key, _waited_s: None,
+        on_taken: Callable[[K, V, float], None] = lambda _key, _value, _waited_s: None,
     ) -> None:
         self._slots: dict[K, tuple[V, float]] = {}
         self._arrived = asyncio.Event()
@@ -48,7 +48,7 @@ class Mailbox(Generic[K, V]):
 
     def _hand_out(self, key: K) -> V:
         value, put_at = self._slots.pop(key)
-        self._on_taken(key, time.perf_counter() - put_at)
+        self._on_taken(key, value, time.perf_counter() - put_at)
         return value
 
     def close(self) -> None:

@@ -49,6 +49,8 @@ class Stage(StrEnum):
     """Until one event version is durable on the local disk."""
     STORE = "store"
     """One batch from the spool to the object store and Postgres."""
+    CAPTURE_TO_LOOK = "capture_to_look"
+    """From the capture of a frame until the engine takes it."""
     CAPTURE_TO_EVENT = "capture_to_event"
     """From the capture of what an event first showed until that is in Postgres."""
 
