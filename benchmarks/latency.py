@@ -257,10 +257,11 @@ def met(line: dict[str, Any]) -> bool:
     return bool(shown < 2.0 and fair)
 
 
-async def carried(seconds: float) -> int:
+async def carried(size: tuple[int, int], fps: int, seconds: float) -> int:
     """How many cameras `facewatch bench` says this machine carries."""
     process = await asyncio.create_subprocess_exec(
         *(sys.executable, "-m", "facewatch", "bench", "--json", "--seconds", str(seconds)),
+        *("--resolution", "{}x{}".format(*size), "--fps", str(fps)),
         stdout=PIPE,
         env={**os.environ, "PYTHONPATH": str(_ROOT), "FACEWATCH_HOME": str(_ROOT / ".home")},
     )
@@ -272,9 +273,11 @@ async def carried(seconds: float) -> int:
     return max(int(found["cameras"]), 1)
 
 
-async def measure(most: int, seconds: float) -> list[dict[str, Any]]:
+async def measure(
+    size: tuple[int, int], fps: int, most: int, seconds: float
+) -> list[dict[str, Any]]:
     ours = Settings.model_validate({"home": str(_ROOT / ".home")})
-    wanted = wanted_of(ours, 1280, 720, 15, None, 2 * most)
+    wanted = wanted_of(ours, *size, fps, None, 2 * most)
     material = await asyncio.to_thread(filmed, ours, wanted, lambda _what, _share: None)
     (video,) = material.cameras.values()
     lines = []
@@ -298,10 +301,17 @@ def main() -> None:
     parser.add_argument("--carried", type=int, help="cameras; else `facewatch bench` is asked")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each load")
     parser.add_argument("--quick", action="store_true", help="15 seconds each")
+    parser.add_argument("--resolution", default="1280x720")
+    parser.add_argument("--fps", type=int, default=15)
     given = parser.parse_args()
     began = datetime.now(UTC)
-    most = given.carried or asyncio.run(carried(20.0 if given.quick else 90.0))
-    lines = asyncio.run(measure(most, 15.0 if given.quick else given.seconds))
+    width, height = map(int, given.resolution.split("x"))
+    most = given.carried or asyncio.run(
+        carried((width, height), given.fps, 20.0 if given.quick else 90.0)
+    )
+    lines = asyncio.run(
+        measure((width, height), given.fps, most, 15.0 if given.quick else given.seconds)
+    )
     columns = [
         *("load", "cameras", "looks_per_s", "most_by_least", "look_after_s", "events"),
         "shown_p50_s",
