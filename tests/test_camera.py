@@ -183,7 +183,7 @@ async def test_a_camera_that_changes_its_resolution_stays_and_is_counted(tmp_pat
 class HangingSource:
     """A decoder that never comes back from C."""
 
-    received = changes = 0
+    received = changes = late = 0
     handicap = ""
 
     def __init__(self) -> None:
@@ -215,7 +215,7 @@ async def test_a_decoder_that_hangs_is_left_behind_and_the_camera_opened_anew() 
 class BrokenSource:
     """A source with a bug."""
 
-    received = changes = 0
+    received = changes = late = 0
     handicap = ""
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:

@@ -63,6 +63,7 @@ class Metrics:
         frames_received: By camera: decoded or skipped.
         frames_looked_at: By camera: through the detector.
         frames_dropped: By camera: replaced by a newer one before the engine had time.
+        frames_late: By camera: left out because its reader could not keep up.
         stream_changes: By camera: its pictures came to have another size or rate.
         camera_state: By camera and state: 1 for the state it is in, else 0.
         faces_detected: Boxes that the detector gave.
@@ -90,6 +91,7 @@ class Metrics:
     frames_received: Counter
     frames_looked_at: Counter
     frames_dropped: Counter
+    frames_late: Counter
     stream_changes: Counter
     camera_state: Gauge
     faces_detected: Counter
@@ -134,6 +136,9 @@ class Metrics:
             frames_looked_at=counter("frames_looked_at_total", "Frames analysed", "camera"),
             frames_dropped=counter(
                 "frames_dropped_total", "Frames replaced by a newer one before analysis", "camera"
+            ),
+            frames_late=counter(
+                "frames_late_total", "Frames that there was no time to decode", "camera"
             ),
             stream_changes=counter(
                 "stream_changes_total", "Times that size or rate of the pictures changed", "camera"
@@ -180,6 +185,7 @@ class Metrics:
             self.frames_received,
             self.frames_looked_at,
             self.frames_dropped,
+            self.frames_late,
             self.stream_changes,
         ):
             metric.remove_by_labels({"camera": camera})

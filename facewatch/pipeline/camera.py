@@ -2,7 +2,9 @@
 
 import asyncio
 import logging
+import os
 import random
+import sys
 import threading
 import time
 from collections.abc import AsyncIterator, Callable, Coroutine, Sequence
@@ -21,6 +23,9 @@ from facewatch.ports.streams import Frame, Source
 log = logging.getLogger(__name__)
 
 _TROUBLE = frozenset({CameraState.STALLED, CameraState.REFUSED, CameraState.GONE})
+
+_READERS_NICE = 10
+"""A tenth of the weight of the other threads, where they are short of cores."""
 
 _LONGEST_VISIT_GAP_S = 86_400.0
 """As the settings allow it."""
@@ -85,6 +90,10 @@ class Board:
         if camera.id in self._statuses:
             self._metrics.charge(camera.name, Stage.DECODE, cpu_s)
 
+    def too_late(self, camera: Camera, frames: int) -> None:
+        """There was no time for *frames* more."""
+        self._metrics.frames_late.labels(camera.name).inc(frames)
+
     def changed(self, camera: Camera, times: int) -> None:
         """The pictures became of another size or rate so often."""
         self._metrics.stream_changes.labels(camera.name).inc(times)
@@ -139,6 +148,7 @@ class _Reader:
 
     def _read(self) -> None:
         trouble: Exception | None = None
+        _give_way()
         watch = Stopwatch()
         try:
             for frame in self.source.frames(self._stop):
@@ -168,6 +178,13 @@ class _Reader:
             self.ended.set_result(None)
         else:
             self.ended.set_exception(trouble)
+
+
+def _give_way() -> None:
+    """Let the engine go first where there are too few cores: what it has no time for is decoded
+    for nobody. Linux only, where a thread has a priority of its own."""
+    if sys.platform == "linux":
+        os.setpriority(os.PRIO_PROCESS, threading.get_native_id(), _READERS_NICE)
 
 
 async def keep_watching(
@@ -219,7 +236,7 @@ async def _watch_once(
         frames.put(camera.id, frame)
 
     reader = _Reader(camera, source, deliver, partial(board.decoded, camera))
-    received, changes, heard_at, looked_at = 0, 0, time.monotonic(), time.monotonic()
+    received, changes, late, heard_at, looked_at = 0, 0, 0, time.monotonic(), time.monotonic()
     try:
         while not reader.ended.done():
             await asyncio.wait([reader.ended], timeout=1.0)
@@ -228,6 +245,8 @@ async def _watch_once(
             board.count(camera, arrived, now - looked_at)
             changed, changes = source.changes - changes, source.changes
             board.changed(camera, changed)
+            newly_late, late = source.late - late, source.late
+            board.too_late(camera, newly_late)
             looked_at = now
             heard_at = now if arrived else heard_at
             if now - heard_at > patience.silent_s:

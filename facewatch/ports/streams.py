@@ -106,6 +106,11 @@ class Source(Protocol):
         ...
 
     @property
+    def late(self) -> int:
+        """Frames of those received that there was no time to decode. Any thread."""
+        ...
+
+    @property
     def changes(self) -> int:
         """How often its pictures came to have another size or rate so far. Any thread."""
         ...

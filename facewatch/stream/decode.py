@@ -12,6 +12,7 @@ from av.video.stream import VideoStream
 
 from facewatch.domain.urls import redact
 from facewatch.errors import UnreadableStream
+from facewatch.stream.lag import Lag
 from facewatch.stream.thrift import Thrift, Way
 
 # FFmpeg writes to stderr by itself, camera addresses with passwords included.
@@ -41,17 +42,22 @@ class VideoReader:
         decoded: Frames decoded so far.
         damaged: Packets that the decoder refused.
         changes: How often the pictures' size or rate became another, each said in the log.
+        late: Frames left out because there was no time for them; the first is said in the log.
 
     Raises:
         UnreadableStream: the container has no video, or none that we have a decoder for.
     """
 
-    def __init__(self, container: InputContainer, name: str, looks_per_s: float) -> None:
+    def __init__(
+        self, container: InputContainer, name: str, looks_per_s: float, lag: Lag | None = None
+    ) -> None:
         self.container = container
         self.stream = _video(container, name)
         self.stream.thread_type, self.stream.thread_count = "NONE", 1
         self._thrift = Thrift(self.stream, looks_per_s)
         self._timeline = Timeline(self.frame_s)
+        self._lag = lag
+        self._left_out = False
         self.received = 0
         self.decoded = 0
         self.damaged = 0
@@ -89,7 +95,7 @@ class VideoReader:
 
     def _decode(self, packet: "av.Packet[VideoStream] | None") -> Iterator[VideoFrame]:
         way = self._thrift.way(packet) if packet is not None and packet.size else Way.DECODE
-        if way is Way.SKIP:
+        if way is Way.SKIP or (packet is not None and self._too_late(packet)):
             self.received += 1
             return
         try:
@@ -104,6 +110,27 @@ class VideoReader:
             self.decoded += 1
             self._notice(frame)
             yield frame
+
+    @property
+    def late(self) -> int:
+        return self._lag.left_out if self._lag else 0
+
+    def _too_late(self, packet: "av.Packet[VideoStream]") -> bool:
+        if self._lag is None or packet.pts is None or packet.time_base is None:
+            return False
+        before, self._left_out = (
+            self._left_out,
+            self._lag.leaves_out(float(packet.pts * packet.time_base), key=packet.is_keyframe),
+        )
+        if before and not self._left_out:
+            self.stream.codec_context.flush_buffers()
+        if self._lag.left_out == self._left_out == 1:
+            log.warning(
+                "%s: there is no time to decode all that it sends; pictures are left out up to "
+                "the next key picture, now and whenever that happens again",
+                self._name,
+            )
+        return self._left_out
 
     def _notice(self, frame: VideoFrame) -> None:
         was, self._size = self._size, (frame.width, frame.height)

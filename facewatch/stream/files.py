@@ -77,6 +77,7 @@ class FileSource:
         self._broke_off = ""
 
     handicap = ""
+    late = 0
 
     def __repr__(self) -> str:
         return f"file {str(self._path)!r}"

@@ -58,7 +58,7 @@ class PairedSource:
         )
         self._open_one = open_one
         self._watched = open_one(self._sub_camera)
-        self._before = (0, 0)  # received and changes of what was watched before
+        self._before = (0, 0, 0)  # received, changes and late of what was watched before
         self._lacks = ""
         self._wait_s = min(_WAIT_S, 0.25 / looks_per_s)
 
@@ -72,6 +72,10 @@ class PairedSource:
     @property
     def changes(self) -> int:
         return self._before[1] + self._watched.changes
+
+    @property
+    def late(self) -> int:
+        return self._before[2] + self._watched.late
 
     @property
     def codec(self) -> str:
@@ -135,7 +139,7 @@ class PairedSource:
                 return
 
     def _watch(self, source: RtspSource) -> None:
-        self._before, self._watched = (self.received, self.changes), source
+        self._before, self._watched = (self.received, self.changes, self.late), source
 
 
 class PairedPicture:

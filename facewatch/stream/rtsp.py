@@ -27,6 +27,7 @@ from facewatch.errors import (
 )
 from facewatch.ports.streams import Frame
 from facewatch.stream.decode import Stop, VideoReader
+from facewatch.stream.lag import Lag
 from facewatch.stream.picture import Converter, DecodedPicture
 
 log = logging.getLogger(__name__)
@@ -77,6 +78,10 @@ class RtspSource:
         return self._reader.changes if self._reader else 0
 
     @property
+    def late(self) -> int:
+        return self._reader.late if self._reader else 0
+
+    @property
     def codec(self) -> str:
         """FFmpeg's name of what it is coded with, once it is open; else empty."""
         return self._reader.stream.codec_context.name if self._reader else ""
@@ -108,7 +113,7 @@ class RtspSource:
     def packets(self, stop: Stop) -> Iterator[tuple[VideoReader, "av.Packet[VideoStream]"]]:
         """What arrives, coded as it is, with the reader that can decode it; ends as `frames`."""
         with self._opened() as container:
-            self._reader = reader = VideoReader(container, repr(self), self._looks_per_s)
+            self._reader = reader = VideoReader(container, repr(self), self._looks_per_s, Lag())
             packets = reader.packets(stop)
             while (packet := self._next(packets)) is not None:
                 yield reader, packet

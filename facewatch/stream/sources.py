@@ -92,6 +92,7 @@ class PlayedFile:
         self._file = FileSource(camera.id, path, looks_per_s=looks_per_s)
 
     handicap = ""
+    late = 0
 
     def __repr__(self) -> str:
         return redact(repr(self._camera))
