@@ -150,6 +150,7 @@ class _Still:
     picture: Picture
     received: int = 1
     changes: int = 0
+    late: int = 0
     handicap: str = ""
 
     def frames(self, stop: threading.Event) -> Iterator[Frame]:
