@@ -282,7 +282,9 @@ def test_a_precision_that_a_card_does_not_allow_is_refused_with_the_reason(
 
 
 def test_a_processor_alone_does_not_calculate_with_half_precision(models: Path) -> None:
-    with pytest.raises(InvalidSettings, match="cpu cannot calculate with fp16"):
+    with pytest.raises(
+        InvalidSettings, match="cpu does not calculate with fp16; choose fp32, or cuda"
+    ):
         Session(SFACE, models, precision=Precision.FP16)
 
 

@@ -4,7 +4,7 @@ import json
 import os
 import platform
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import onnxruntime as ort
@@ -62,6 +62,15 @@ class Runtime:
     @property
     def accelerated(self) -> bool:
         return self.first in _ACCELERATORS
+
+    def can(self, precision: Precision) -> bool:
+        """Whether it calculates with *precision*, if the model's card allows it."""
+        match precision:
+            case Precision.FP16:
+                return self.first in _HALF_PRECISION
+            case Precision.INT8:
+                return self.first == "cpu"
+        return True
 
     def inside(self, precision: Precision) -> Precision:
         """With which numbers the graph itself calculates: some providers turn it round themselves.
@@ -204,10 +213,11 @@ def _refuse_precision(card: ModelCard, runtime: Runtime, precision: Precision) -
             f"model {card.name!r} is not run with {precision}: {why}",
             f"choose one of: {', '.join(card.precisions)}",
         )
-    if precision is Precision.FP16 and runtime.first not in _HALF_PRECISION:
+    if not runtime.can(precision):
+        able = [name for name in _PROVIDERS if replace(runtime, providers=(name,)).can(precision)]
         raise InvalidSettings(
-            f"{runtime.first} cannot calculate with {precision}",
-            f"choose fp32, or one of {', '.join(_HALF_PRECISION)} in models.providers",
+            f"{runtime.first} does not calculate with {precision}",
+            f"choose fp32, or {' or '.join(able)} in models.providers",
         )
 
 

@@ -1,9 +1,12 @@
 """One loaded model that takes any number of pictures and sees only a few batch sizes."""
 
 import logging
+import time
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
+import onnxruntime as ort
 from numpy.typing import NDArray
 
 from facewatch.errors import ModelOutOfMemory
@@ -56,6 +59,11 @@ class Session:
         self._settled = buckets is not None
         usual = _USUAL_ACCELERATOR if runtime.accelerated else _USUAL[card.kind]
         self._buckets = buckets or usual
+
+    @property
+    def onnx(self) -> ort.InferenceSession:
+        """ONNX Runtime's own, for whoever measures it bare."""
+        return self._session
 
     @property
     def buckets(self) -> Buckets:
@@ -114,7 +122,7 @@ class Session:
         found = measured.kept(self._runtime.folder, about)
         if found is None:
             sizes = _ACCELERATOR_SIZES if self._runtime.accelerated else _CPU_SIZES
-            found = tried(self._run, sizes, width, height)
+            found = tried(self._run, sizes, width, height, self._clock())
             found = measured.keep(self._runtime.folder, about, found)
             if not found.batches:
                 log.warning(
@@ -122,6 +130,10 @@ class Session:
                     self.card.name,
                 )
         return found
+
+    def _clock(self) -> Callable[[], float]:
+        alone = self._runtime.threads == 1 and not self._runtime.accelerated
+        return time.process_time if alone else time.perf_counter
 
     def _run(self, batch: NDArray[np.uint8]) -> Outputs:
         outputs: Outputs = self._session.run(None, {self._input: batch})
