@@ -2,11 +2,11 @@
 
 - *bare*: detector and embedder alone, one batch after another, inputs and outputs in the
   provider's own memory, nothing converted, nothing decoded.
-- *engine*: `Detector.watch` and `Embedder.embed` over as many pictures and faces, which lie ready in
-  the canvas' size in main memory. Goal: 0.8 of the bare figure, detector and embedder together.
-- *pipeline*: 1080p streams, encoded beforehand, decoded by a thread each and taken through detection,
-  tracking, embedding and visits: frames looked at a second, how many streams at 5 looks/s that is,
-  and how many the engine alone would carry.
+- *engine*: `FaceEngine.watch` and `embed` over as many pictures and faces, which lie ready in the
+  canvas' size in main memory. Goal: 0.8 of the bare figure, detector and embedder together.
+- *pipeline*: 1080p streams, encoded beforehand, decoded by a thread each and taken through
+  detection, tracking, embedding and visits: frames looked at a second, how many streams at
+  5 looks/s that is, and how many the engine alone would carry.
 
     .venv/bin/python benchmarks/gpu.py [--quick] [--provider cuda] [--precision fp16] [--batch 64]
 
@@ -111,7 +111,7 @@ def together(pictures_per_s: float, faces_per_s: float) -> float:
 
 
 def encode(source: Path, path: Path, seconds: int) -> Path:
-    """*source*, scaled to 1080p, as a camera would send it: P-pictures, one key picture a second."""
+    """*source*, scaled to 1080p, as a camera would send it: P-pictures, few key pictures."""
     options = {"preset": "superfast", "bf": "0", "g": "25"}
     with av.open(str(source)) as reading, av.open(str(path), "w") as writing:
         rate = reading.streams.video[0].average_rate or Fraction(15)
@@ -131,7 +131,6 @@ class Streams:
         self._slots: list[queue.Queue[Frame | None]] = [queue.Queue(2) for _ in range(count)]
         self._arrived = threading.Semaphore(0)
         self._left = count
-        self.decoded_s = 0.0
         for slot in self._slots:
             threading.Thread(target=self._read, args=(path, slot), daemon=True).start()
 
@@ -214,6 +213,7 @@ def main() -> None:
     parser.add_argument("--provider", default="cuda")
     parser.add_argument("--precision", choices=list(Precision), help="fp16; fp32 on a processor")
     parser.add_argument("--batch", type=int, default=0, help="64; 4 with --quick")
+    parser.add_argument("--video", type=Path, help="what the streams show; the demo's if not given")
     parser.add_argument("--streams", type=int, default=0, help="four a core; 2 with --quick")
     args = parser.parse_args()
     usual = Precision.FP16 if Runtime((args.provider,)).accelerated else Precision.FP32
@@ -231,8 +231,10 @@ def main() -> None:
     print(json.dumps({**rows[0], "goal": _GOAL}), flush=True)
     count = args.streams or (2 if args.quick else 4 * (os.cpu_count() or 1))
     with tempfile.TemporaryDirectory(prefix="facewatch-bench-") as folder:
-        demo = next(iter(prepare(_ROOT / ".home", lambda _w, _s: None).cameras.values()))
-        path = encode(demo, Path(folder) / "1080p.mp4", 2 if args.quick else 20)
+        video = args.video or next(
+            iter(prepare(_ROOT / ".home", lambda _w, _s: None).cameras.values())
+        )
+        path = encode(video, Path(folder) / "1080p.mp4", 2 if args.quick else 20)
         whole = pipeline(engine, path, count, max(batch, 4))
     print(json.dumps({**on, **{key: round(it, 1) for key, it in whole.items()}}), flush=True)
     print(json.dumps({"benchmark": "gpu", "machine": Machine.here().shown()}))

@@ -27,7 +27,7 @@ class Clip:
 
     Raises:
         ModelCorrupt: the files are not what the card says.
-        InvalidSettings, ProviderMissing: see `runtime.opened`.
+        InvalidSettings, ProviderMissing: see `runtime.started`.
     """
 
     def __init__(

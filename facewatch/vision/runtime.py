@@ -83,23 +83,30 @@ class Runtime:
 
 
 def best_provider() -> str:
-    """The fastest that this build of ONNX Runtime has; whether it starts, `opened` finds out."""
+    """The fastest that this build of ONNX Runtime has; whether it starts, `started` finds out."""
     built_in = ort.get_available_providers()
     return next(name for name in ("cuda", "openvino", "cpu") if _PROVIDERS[name] in built_in)
 
 
-def opened(
-    card: ModelCard, model: Path | bytes, runtime: Runtime, precision: Precision
-) -> ort.InferenceSession:
-    """A session for *model* on every provider that *runtime* demands.
-
-    Raises:
-        InvalidSettings: a provider is none, or cannot run the model with this precision.
-        ProviderMissing: a provider is not in this build, or does not start on this machine.
-        ModelCorrupt: ONNX Runtime does not take the model.
+def refuse(card: ModelCard, runtime: Runtime, precision: Precision) -> None:
     """
-    _refuse_precision(card, runtime, precision)
-    return started(card.name, card.sha256, model, runtime, precision)
+    Raises:
+        InvalidSettings: a provider is none; or model or provider are not run with *precision*.
+        ProviderMissing: a provider is not in this build.
+    """
+    _refuse_absent(runtime)
+    if precision not in card.precisions:
+        why = card.refused.get(precision, "nobody has measured what it costs")
+        raise InvalidSettings(
+            f"model {card.name!r} is not run with {precision}: {why}",
+            f"choose one of: {', '.join(card.precisions)}",
+        )
+    if not runtime.can(precision):
+        able = [name for name in _PROVIDERS if replace(runtime, providers=(name,)).can(precision)]
+        raise InvalidSettings(
+            f"{runtime.first} does not calculate with {precision}",
+            f"choose fp32, or {' or '.join(able)} in models.providers",
+        )
 
 
 def started(
@@ -112,7 +119,9 @@ def started(
     """A session for whichever graph is called *name*; *digest* is that of its file.
 
     Raises:
-        InvalidSettings, ProviderMissing, ModelCorrupt: as `opened`.
+        InvalidSettings: a provider is none.
+        ProviderMissing: a provider is not in this build, or does not start on this machine.
+        ModelCorrupt: ONNX Runtime does not take the model.
     """
     _refuse_absent(runtime)
     demanded = [_PROVIDERS[each] for each in runtime.providers]
@@ -204,21 +213,6 @@ def _refuse_absent(runtime: Runtime) -> None:
                 "install facewatch with the extra that has it (cpu, gpu, openvino; only one of "
                 "them), or take it out of the setting",
             )
-
-
-def _refuse_precision(card: ModelCard, runtime: Runtime, precision: Precision) -> None:
-    if precision not in card.precisions:
-        why = card.refused.get(precision, "nobody has measured what it costs")
-        raise InvalidSettings(
-            f"model {card.name!r} is not run with {precision}: {why}",
-            f"choose one of: {', '.join(card.precisions)}",
-        )
-    if not runtime.can(precision):
-        able = [name for name in _PROVIDERS if replace(runtime, providers=(name,)).can(precision)]
-        raise InvalidSettings(
-            f"{runtime.first} does not calculate with {precision}",
-            f"choose fp32, or {' or '.join(able)} in models.providers",
-        )
 
 
 def _with_helpers(providers: tuple[str, ...]) -> list[str]:

@@ -15,7 +15,7 @@ from facewatch.vision.batching import Buckets
 from facewatch.vision.cards import Kind, ModelCard, Precision
 from facewatch.vision.fetch import verify
 from facewatch.vision.measured import Circumstances, Measured
-from facewatch.vision.runtime import RunFailed, Runtime, is_out_of_memory, machine, opened
+from facewatch.vision.runtime import RunFailed, Runtime, is_out_of_memory, machine, refuse, started
 from facewatch.vision.trial import Outputs, tried
 
 log = logging.getLogger(__name__)
@@ -36,7 +36,7 @@ class Session:
 
     Raises:
         ModelMissing, ModelCorrupt, LicenceNotAccepted: see `fetch.verify`.
-        InvalidSettings, ProviderMissing: see `runtime.opened`.
+        InvalidSettings, ProviderMissing: see `runtime.refuse`, `runtime.started`.
     """
 
     def __init__(
@@ -53,8 +53,9 @@ class Session:
         self.halvings = 0
         self.measured: Measured | None = None
         self._runtime = runtime = runtime or Runtime()
+        refuse(card, runtime, precision)
         model = graph.prepared(card, verify(card, directory), runtime.inside(precision))
-        self._session = opened(card, model, runtime, precision)
+        self._session = started(card.name, card.sha256, model, runtime, precision)
         self._input = self._session.get_inputs()[0].name
         self._settled = buckets is not None
         usual = _USUAL_ACCELERATOR if runtime.accelerated else _USUAL[card.kind]
