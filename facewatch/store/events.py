@@ -3,7 +3,7 @@
 import json
 import logging
 from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 from uuid import UUID
@@ -19,6 +19,7 @@ from facewatch.domain.people import Candidate, Decision
 from facewatch.errors import DatabaseUnavailable, NotFound, RecordRefused, WriterInTheWay
 from facewatch.store import corrections
 from facewatch.store.database import Database, Row, Work
+from facewatch.store.records import plain
 
 log = logging.getLogger(__name__)
 
@@ -376,8 +377,8 @@ class _Batch:
 
 
 def spelled(template: Template) -> str:
-    """As pgvector reads it, every bit kept."""
-    return f"[{','.join(map(repr, template.tolist()))}]"
+    """As pgvector reads it, every bit kept: nine digits tell any two float32 apart."""
+    return f"[{','.join(['%.9g'] * len(template))}]" % tuple(template.tolist())
 
 
 def _leading(values: dict[str, Any]) -> str:
@@ -478,7 +479,7 @@ def _event_row(kept: _Kept, erased: bool) -> dict[str, Any]:
         "matched_face": chosen and str(chosen.face),
         "similarity": chosen and float(chosen.similarity),
         "confidence": chosen and float(chosen.confidence),
-        "decision": decision and json.loads(json.dumps(asdict(decision), default=_plain)),
+        "decision": decision and plain(decision),
         "gallery_revision": decision.gallery_revision if decision else 0,
         "erased": erased,
     }
@@ -488,11 +489,6 @@ def _chosen(decision: Decision | None) -> Candidate | None:
     if decision is None:
         return None
     return next((c for c in decision.candidates if c.person == decision.person), None)
-
-
-def _plain(value: object) -> object:
-    """What json does not know: ids and numpy's numbers."""
-    return value.item() if isinstance(value, np.generic) else str(value)
 
 
 def _face_rows(record: EventRecord) -> list[dict[str, Any]]:

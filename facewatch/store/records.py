@@ -22,7 +22,7 @@ from facewatch.domain.events import EventRecord
 
 def packed(record: EventRecord) -> str:
     """*record*, to the last bit."""
-    return json.dumps(_plain(record), ensure_ascii=False, separators=(",", ":"))
+    return json.dumps(plain(record), ensure_ascii=False, separators=(",", ":"))
 
 
 def unpacked(text: str) -> EventRecord:
@@ -32,25 +32,33 @@ def unpacked(text: str) -> EventRecord:
     return record
 
 
-def _plain(value: Any) -> Any:
-    if is_dataclass(value):
-        return {field.name: _plain(getattr(value, field.name)) for field in fields(value)}
-    if isinstance(value, np.ndarray):
-        array = np.ascontiguousarray(value)
-        return [array.dtype.str, array.shape, base64.b64encode(array.tobytes()).decode()]
-    if isinstance(value, np.generic):
-        return value.item()
-    if isinstance(value, Enum):
-        return value.value
-    if isinstance(value, UUID):
-        return str(value)
-    if isinstance(value, datetime):
-        return value.isoformat()
-    if isinstance(value, bytes):
-        return base64.b64encode(value).decode()
-    if isinstance(value, tuple):
-        return [_plain(item) for item in value]
-    return value
+def plain(value: Any) -> Any:
+    """*value* in words of JSON."""
+    return _writer(type(value))(value)
+
+
+@cache
+def _writer(kind: type) -> Callable[[Any], Any]:
+    """What turns a *kind* into plain JSON."""
+    if is_dataclass(kind):
+        names = tuple(field.name for field in fields(kind))
+        return lambda value: {name: plain(getattr(value, name)) for name in names}
+    writers: dict[type, Callable[[Any], Any]] = {
+        np.ndarray: _plain_array,
+        np.generic: lambda value: value.item(),
+        Enum: lambda value: value.value,
+        UUID: str,
+        datetime: datetime.isoformat,
+        bytes: lambda value: base64.b64encode(value).decode(),
+        tuple: lambda value: [plain(item) for item in value],
+    }
+    known = (writer for base, writer in writers.items() if issubclass(kind, base))
+    return next(known, lambda value: value)
+
+
+def _plain_array(value: Any) -> Any:
+    array = np.ascontiguousarray(value)
+    return [array.dtype.str, array.shape, base64.b64encode(array.tobytes()).decode()]
 
 
 @cache
