@@ -14,11 +14,12 @@ from typing import TypeAlias
 from facewatch.app import calibration
 from facewatch.app.recognition import model_threads, providers, warm_engine
 from facewatch.app.stores import Stores, open_stores
+from facewatch.app.words import pins_of
 from facewatch.domain.cameras import CameraState
 from facewatch.errors import FacewatchError, HomeUnusable
 from facewatch.installation import Finding
 from facewatch.settings import Settings
-from facewatch.vision import registry
+from facewatch.vision import clip_cards, registry
 from facewatch.vision.fetch import verify
 from facewatch.vision.session import Session
 
@@ -101,6 +102,14 @@ async def _calibration(settings: Settings) -> str:
     return f"{colour}; without colour: {grey or asked}"
 
 
+async def _search(settings: Settings) -> str:
+    name = settings.models.search
+    if not name:
+        return "off: no model finds pictures by words (models.search)"
+    await asyncio.to_thread(pins_of(settings).installed, clip_cards.card(name))
+    return f"{name} verified in {settings.model_directory}"
+
+
 async def _port(settings: Settings) -> str:
     host, port = settings.http.host, settings.http.port
     with socket.socket() as probe:
@@ -166,6 +175,7 @@ _CHECKS: dict[str, Check] = {
     "models": _models,
     "engine": _engine,
     "calibration": _calibration,
+    "search by words": _search,
     "http port": _port,
 }
 _STORE_CHECKS: dict[str, Callable[[Settings, Stores], Awaitable[str]]] = {

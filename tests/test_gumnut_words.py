@@ -15,7 +15,7 @@ from typing import Any
 
 import pytest
 from clips import a_pair, coloured
-from factories import NOON, ORG, a_face
+from factories import NOON, ORG, a_face, a_template
 from gumnut_api import done, face_id, person_id, refused, with_faces
 from house_api import House, a_visit, known, open_house
 
@@ -84,6 +84,7 @@ async def open_gallery(
     assets = PostgresAssets(database, PostgresFaceEvents(database))
     vectors = PostgresPictureVectors(database, assets, **sizes)
     model = await vectors.want(clip.model, clip.digest, clip.dimensions)
+    await vectors.line_up(model)
     blobs = LocalBlobs(place / "blobs")
     with ThreadPoolExecutor(1) as reading, ThreadPoolExecutor(1) as seeing:
         looking = Looking(
@@ -331,6 +332,7 @@ async def test_other_files_of_a_model_start_anew(gallery: Gallery) -> None:
     await gallery.look()
 
     model = await gallery.vectors.want(S0.name, "others", S0.dimensions)
+    await gallery.vectors.line_up(model)
 
     assert await gallery.vectors.waiting(model) == 1
     assert await gallery.house.sql.fetchval("SELECT count(*) FROM picture_vector") == 0
@@ -343,9 +345,42 @@ async def test_nothing_is_missed_that_is_written_while_a_model_is_switched_on(
     await gallery.vectors.want_none()
     async with asyncio.TaskGroup() as group:
         writing = [group.create_task(gallery.picture(RED, second)) for second in range(30)]
-        model = group.create_task(gallery.vectors.want(S0.name, S0.name, S0.dimensions))
+        wanting = group.create_task(gallery.vectors.want(S0.name, S0.name, S0.dimensions))
+        model = await wanting
+        await gallery.vectors.line_up(model)
 
-    assert await gallery.vectors.waiting(model.result()) == len(writing)
+    assert await gallery.vectors.waiting(model) == len(writing)
+
+
+async def test_a_model_that_went_meanwhile_gets_no_vectors(gallery: Gallery) -> None:
+    record = await gallery.picture(RED)
+    await gallery.vectors.want(S0.name, "others", S0.dimensions)
+
+    await gallery.vectors.keep(gallery.looking.model, record.snapshot.id, [(0, a_template(1, 512))])
+
+    assert await gallery.ids(query="red", threshold=1) == []
+    assert not await gallery.looking.step()
+
+
+async def test_filters_and_words_are_led_by_their_indexes(
+    database: Database, tmp_path: Path
+) -> None:
+    async with open_gallery(database, tmp_path, few=0) as gallery:
+        await gallery.picture(RED)
+        await gallery.look()
+        await gallery.ids(query="red", captured_after="2026-11-21")
+
+        async def scans(index: str) -> int:
+            found: int = await gallery.house.sql.fetchval(
+                "SELECT idx_scan FROM pg_stat_user_indexes WHERE indexrelname = $1", index
+            )
+            return found
+
+        await gallery.house.sql.execute("SELECT pg_stat_force_next_flush()")
+        async with asyncio.timeout(20):
+            while not await scans(f"picture_vector_{gallery.looking.model}_near"):
+                await gallery.ids(query="red", captured_after="2026-11-21")
+                await gallery.house.sql.execute("SELECT pg_stat_force_next_flush()")
 
 
 async def test_a_clip_is_found_once_by_its_nearest_frame(gallery: Gallery, tmp_path: Path) -> None:

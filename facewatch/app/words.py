@@ -3,6 +3,7 @@
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import sys
 import tempfile
@@ -16,6 +17,7 @@ from pathlib import Path
 
 from facewatch.app.recognition import runtime
 from facewatch.app.stores import Stores
+from facewatch.app.waiting import until_answered
 from facewatch.domain.ids import CameraId, new_id
 from facewatch.domain.library import AssetKind
 from facewatch.errors import ModelTrouble, StoreTrouble
@@ -74,7 +76,7 @@ async def open_words(settings: Settings, stores: Stores, metrics: Metrics) -> As
             return
         leave = threading.Event()
         model = await stores.vectors.want(seer.model, seer.digest, seer.dimensions)
-        metrics.pictures_waiting.set(await stores.vectors.waiting(model))
+        metrics.pictures_waiting.set(math.nan)
         try:
             yield Words(
                 WordSearch(seer, stores.vectors, model, reading),
@@ -111,6 +113,7 @@ async def look_at_pictures(stores: Stores, words: Words) -> None:
     bell = asyncio.Event()
     async with asyncio.TaskGroup() as group:
         group.create_task(_ring(stores, bell))
+        await until_answered(partial(words.looking.vectors.line_up, words.looking.model))
         group.create_task(_gauge(words.looking))
         said = False
         while True:
@@ -137,9 +140,9 @@ async def _ring(stores: Stores, bell: asyncio.Event) -> None:
 
 async def _gauge(looking: Looking) -> None:
     while True:
-        await asyncio.sleep(_AGAIN_S)
         with contextlib.suppress(StoreTrouble):
             looking.metrics.pictures_waiting.set(await looking.vectors.waiting(looking.model))
+        await asyncio.sleep(_AGAIN_S)
 
 
 def shown(leave: threading.Event, kind: AssetKind, body: bytes) -> Iterator[tuple[int, Picture]]:

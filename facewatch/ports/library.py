@@ -306,11 +306,15 @@ class PictureVectors(Protocol):
     """What assets look like, as models see them; a vector goes with the pixels it is made of."""
 
     async def want(self, name: str, digest: str, dimensions: int) -> int:
-        """This model is in force from now on; whatever it has not looked at waits.
+        """This model is in force from now on: whatever comes in waits for it.
 
         Returns:
             Its number here.
         """
+        ...
+
+    async def line_up(self, model: int) -> None:
+        """What came in before, and *model* has not looked at, waits as well."""
         ...
 
     async def want_none(self) -> None:

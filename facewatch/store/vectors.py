@@ -15,6 +15,7 @@ from facewatch.store.database import Database, Row
 from facewatch.store.events import spelled
 
 _TAKEN_S = 20.0
+_LINED_UP = 20_000
 _EASTERNMOST, _WESTERNMOST = timedelta(hours=14), timedelta(hours=12)
 """How far a clock on a wall may be before and behind UTC."""
 _EVER = ("-infinity", "infinity")
@@ -46,11 +47,20 @@ class PostgresPictureVectors:
         )
         assert row is not None
         model: int = row["id"]
-        await self._database.fetch("pictures_missing", model=model)
         return model
 
     async def want_none(self) -> None:
         await self._database.fetch("pictures_want", name=None, digest=None, dimensions=None)
+
+    async def line_up(self, model: int) -> None:
+        after = UUID(int=0)
+        while True:
+            row = await self._database.row(
+                "pictures_missing", model=model, after=after, limit=_LINED_UP
+            )
+            if row is None:
+                return
+            after = row["id"]
 
     async def take(self, model: int, limit: int) -> list[Unseen]:
         rows = await self._database.fetch(

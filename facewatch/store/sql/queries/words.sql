@@ -2,12 +2,19 @@
 SELECT want_pictures(:name::text, :digest::text, :dimensions::int) AS id;
 
 -- name: pictures_missing
--- Those from before the model was in force.
-INSERT INTO unseen_picture (asset, model)
-SELECT a.id, :model::smallint FROM asset a
- WHERE a.key <> ''
-   AND NOT EXISTS (SELECT FROM picture_vector v WHERE v.asset = a.id AND v.model = :model)
-    ON CONFLICT DO NOTHING;
+-- Those from before the model was in force: of the next *limit* assets; the last of these.
+WITH looked_at AS (
+    SELECT a.id, a.key FROM asset a WHERE a.id > :after ORDER BY a.id LIMIT :limit
+), missing AS (
+    INSERT INTO unseen_picture (asset, model)
+    SELECT l.id, m.id
+      FROM looked_at l
+      JOIN picture_model m ON m.id = :model AND m.wanted
+     WHERE l.key <> ''
+       AND NOT EXISTS (SELECT FROM picture_vector v WHERE v.asset = l.id AND v.model = :model)
+        ON CONFLICT DO NOTHING
+)
+SELECT id FROM looked_at ORDER BY id DESC LIMIT 1;
 
 -- name: pictures_take
 -- The newest first: what comes in is found before what lies there. Whoever dies at them lets go
@@ -24,11 +31,13 @@ UPDATE unseen_picture u
 RETURNING u.asset, a.kind, coalesce(a.key, '') AS key;
 
 -- name: pictures_keep
--- An asset whose pixels are being erased meanwhile is waited for, and gets none.
+-- An asset whose pixels are being erased meanwhile is waited for, and gets none; so does a model
+-- that went.
 INSERT INTO picture_vector (asset, model, at_ms, org, captured_at, wall, embedding)
 SELECT a.id, :model, s.at_ms, a.org, a.captured_at, a.captured_at AT TIME ZONE a.time_zone,
        s.embedding::halfvec
   FROM (SELECT a.* FROM asset a WHERE a.id = :asset AND a.key <> '' FOR SHARE) AS a
+ CROSS JOIN (SELECT FROM picture_model m WHERE m.id = :model FOR KEY SHARE) AS there
  CROSS JOIN unnest(:at_ms::int[], :embeddings::text[]) AS s (at_ms, embedding)
     ON CONFLICT DO NOTHING;
 
