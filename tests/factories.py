@@ -29,6 +29,7 @@ from facewatch.domain.people import Candidate, Decision
 from facewatch.flow.metrics import Metrics
 from facewatch.gallery.exact import ExactGallery
 from facewatch.gallery.live import HomeGalleries
+from facewatch.people.crops import Crops
 from facewatch.people.cut import Cutter
 from facewatch.people.decide import Decider, Rule
 from facewatch.people.gallery import Remains
@@ -205,7 +206,9 @@ def some_deps(database: Database, place: Path, **given: Any) -> Deps:
         lookalikes=Lookalikes(
             PostgresSimilarEvents(database, events), "sface", 128, card("sface").calibration
         ),
-        suggester=Suggester(people, register, "sface", card("sface").calibration),
+        suggester=Suggester(
+            *(people, register, "sface", card("sface").calibration), Crops(blobs, decode)
+        ),
         reconsiderer=Reconsiderer(PostgresPast(database, events), people, a_decider(), "sface"),
         threshold=0.7,
         blobs=blobs,

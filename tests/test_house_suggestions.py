@@ -15,6 +15,7 @@ from facewatch.api.server import application, serving
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import FaceId, OrgId, PersonId, new_id, to_prefixed, to_ruuid
 from facewatch.domain.people import Candidate, Matchmaker
+from facewatch.people.crops import Crops
 from facewatch.people.suggest import Suggester
 from facewatch.ports.library import Register
 from facewatch.ports.people import People
@@ -23,6 +24,8 @@ from facewatch.store.keys import PostgresKeys
 from facewatch.store.people import PostgresPeople
 from facewatch.store.register import PostgresRegister
 from facewatch.vision.registry import card
+
+NO_CROPS = cast(Crops, None)
 
 
 @pytest.fixture
@@ -151,7 +154,8 @@ async def test_pairs_among_many_are_those_of_a_plain_search() -> None:
             return dict.fromkeys(people)
 
     suggester = Suggester(
-        cast(People, Enrolled()), cast(Register, Known()), "sface", card("sface").calibration
+        *(cast(People, Enrolled()), cast(Register, Known())),
+        *("sface", card("sface").calibration, NO_CROPS),
     )
     found, compared = await suggester.same_people(ORG, 0.4, 50)
 
@@ -264,7 +268,8 @@ async def test_whoever_finds_too_many_waiting_is_told_to_come_again(
             return await super().gallery(org, model)
 
     suggester = Suggester(
-        Slow(database), PostgresRegister(database), "sface", card("sface").calibration
+        *(Slow(database), PostgresRegister(database), "sface"),
+        *(card("sface").calibration, NO_CROPS),
     )
     _, secret = await PostgresKeys(database).create(ORG, "tests", "viewer")
     deps = some_deps(database, tmp_path, suggester=suggester)

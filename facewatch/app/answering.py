@@ -11,6 +11,7 @@ from facewatch.app.looking import looking
 from facewatch.app.recognition import Recognition, kept_galleries
 from facewatch.app.stores import Stores
 from facewatch.app.words import Words
+from facewatch.people.crops import Crops
 from facewatch.people.cut import Cutter
 from facewatch.people.gallery import Remains
 from facewatch.people.inbox import Inbox
@@ -67,6 +68,7 @@ def deps_of(settings: Settings, stores: Stores, recognition: Recognition, words:
         suggester=Suggester(
             *(stores.people, stores.register),
             *(recognition.engine.model, recognition.engine.calibration),
+            Crops(stores.blobs, decode),
         ),
         reconsiderer=Reconsiderer(
             *(stores.past, stores.people, recognition.decider, recognition.engine.model)

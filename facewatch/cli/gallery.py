@@ -7,9 +7,11 @@ from facewatch.app.stores import open_stores
 from facewatch.cli.options import as_json, command
 from facewatch.cli.output import note, say, table
 from facewatch.domain.ids import to_prefixed, to_ruuid
+from facewatch.people.crops import Crops
 from facewatch.people.suggest import Suggester
 from facewatch.settings import Settings
 from facewatch.vision import registry
+from facewatch.vision.pictures import decode
 
 
 @click.group()
@@ -26,7 +28,9 @@ async def doctor(settings: Settings, as_json: bool) -> None:
     async with open_stores(settings) as stores:
         calibration = in_force(settings, card) or card.calibration
         assert calibration is not None, "every embedder's card has one"
-        suggester = Suggester(stores.people, stores.register, card.name, calibration)
+        suggester = Suggester(
+            *(stores.people, stores.register, card.name, calibration), Crops(stores.blobs, decode)
+        )
         found, examined = await suggester.findings(stores.org)
         names = await stores.register.names(stores.org, {it.person for it in found})
     if as_json:

@@ -121,11 +121,13 @@ class View:
 
     Attributes:
         grey: It was seen without colour, as by infrared light; of photos nobody knows.
+        crop_key: Its aligned face; '' where none is kept.
     """
 
     landmarks: Landmarks
     quality: Quality
     grey: bool
+    crop_key: str
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -1,7 +1,7 @@
 """Which sightings would make good matchmakers, and why; nothing is added here."""
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
@@ -11,6 +11,7 @@ from facewatch.domain.faces import Landmarks, Template
 from facewatch.domain.ids import FaceId, PersonId
 from facewatch.domain.people import Matchmaker, Teacher, View
 from facewatch.errors import PoorFace
+from facewatch.people.light import Light
 from facewatch.people.look import Gate
 
 _NEAR = 0.8
@@ -18,7 +19,7 @@ _MOST = 3
 _ENOUGH = 10
 _TURNED = 0.2
 _NODDED = 0.12
-_LIGHT = 0.3
+_STOPS = 1.0
 _BLOCK = 64
 
 
@@ -52,8 +53,11 @@ def worth_adding(
     views: Mapping[FaceId, View],
     alike: float,
     gate: Gate,
+    light: Callable[[View], Light | None],
 ) -> list[Addition]:
     """In the order of *sightings*, three a person at most, none like another. Blocks.
+
+    *light* is asked where nothing else tells; None where nobody knows.
 
     *alike* is the cosine that gives a name in this gallery. A sighting is left out where it
     resembles somebody else that much and more than their own: it would attract them.
@@ -72,7 +76,7 @@ def worth_adding(
         nearest = max((float(it @ sighting.template) for it in them.templates), default=None)
         if other >= max(alike, -1.0 if nearest is None else nearest):
             continue
-        if why := _why(sighting, them, nearest, alike):
+        if why := _why(sighting, them, nearest, alike, light):
             found.append(Addition(sighting, *why, nearest))
             them.templates.append(sighting.template)
             them.views.append(sighting.view)
@@ -106,7 +110,11 @@ def _poor(sighting: Teacher, gate: Gate) -> bool:
 
 
 def _why(
-    sighting: Teacher, them: _Known, nearest: float | None, alike: float
+    sighting: Teacher,
+    them: _Known,
+    nearest: float | None,
+    alike: float,
+    light: Callable[[View], Light | None],
 ) -> tuple[str, str] | None:
     """Kind and reason; None where it tells nothing that is not known."""
     if nearest is None:
@@ -121,9 +129,12 @@ def _why(
         return "angle", "the head is turned as in none of their matchmakers"
     if view.grey and not any(it.grey for it in them.views):
         return "grey", "it was seen without colour, as no matchmaker that is a copy of a sighting"
-    exposure = view.quality.exposure
-    if min(abs(it.quality.exposure - exposure) for it in them.views) >= _LIGHT:
-        return "light", f"exposure {exposure:.2f} is far from that of every matchmaker of theirs"
+    falls, theirs = light(view), [light(it) for it in them.views]
+    known = [it for it in theirs if it is not None]
+    if falls is None or len(known) < len(theirs):
+        return None
+    if (apart := min(falls.apart(it) for it in known)) >= _STOPS:
+        return "light", f"the light falls from elsewhere: {apart:.1f} stops beside every matchmaker"
     return None
 
 

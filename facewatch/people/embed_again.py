@@ -14,7 +14,7 @@ from facewatch.domain.faces import Pixels, Template
 from facewatch.domain.ids import CameraId, FaceId, OrgId, PersonId
 from facewatch.domain.past import PastMatchmaker, PastVisit
 from facewatch.domain.people import Matchmaker
-from facewatch.errors import NotAPicture, NotFound
+from facewatch.people.crops import Crops
 from facewatch.ports.events import Past
 from facewatch.ports.keeping import Blobs
 from facewatch.ports.streams import Picture
@@ -131,7 +131,8 @@ class AgainEmbedder:
 
     async def _fused(self, crop_keys: Sequence[Sequence[str]]) -> list[Template | None]:
         """One template for the crops of each, weighted by how much each tells."""
-        pixels = await asyncio.gather(*(self._crop(key) for keys in crop_keys for key in keys))
+        crop = Crops(self.blobs, self.decode).get
+        pixels = await asyncio.gather(*(crop(key) for keys in crop_keys for key in keys))
         there = [it for it in pixels if it is not None]
         loop = asyncio.get_running_loop()
         said: list[tuple[Template, float]] = []
@@ -143,14 +144,6 @@ class AgainEmbedder:
         return [
             _fused([next(answers) for _ in keys if next(crops) is not None]) for keys in crop_keys
         ]
-
-    async def _crop(self, key: str) -> Pixels | None:
-        """The aligned face; None where it is gone or broken."""
-        try:
-            png = await self.blobs.get(key)
-            return (await asyncio.to_thread(self.decode, png, key)).full()
-        except (NotFound, NotAPicture):
-            return None
 
     def _embed(self, crops: Sequence[Pixels]) -> list[tuple[Template, float]]:
         templates, telling = self.embedder.embed_telling(crops)

@@ -4,6 +4,7 @@ import asyncio
 from collections.abc import Collection, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from itertools import pairwise
 from typing import TypeAlias
 
@@ -16,6 +17,8 @@ from facewatch.domain.people import Likeness, Matchmaker, Sure
 from facewatch.errors import Busy
 from facewatch.people.additions import Addition, worth_adding
 from facewatch.people.checkup import Finding, examine
+from facewatch.people.crops import Crops
+from facewatch.people.light import Light, light_of
 from facewatch.people.look import Gate
 from facewatch.ports.library import Register
 from facewatch.ports.people import People
@@ -26,6 +29,9 @@ MOST_FACES = 10_000
 _BLOCK_FACES = 512
 _AT_ONCE = 4
 _MOST_SIGHTINGS = 1_000
+_MOST_CROPS = 200
+"""Looked at for their light in one question; each is read from the object store."""
+_CROPS_AT_ONCE = 16
 
 Pair: TypeAlias = tuple[float, int, int]
 """Similarity, and the places of two faces."""
@@ -44,6 +50,7 @@ class Suggester:
     register: Register
     model: str
     calibration: Calibration
+    crops: Crops
     gate: Gate = field(default_factory=Gate)
     _turn: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(1))
     _places: asyncio.Semaphore = field(default_factory=lambda: asyncio.Semaphore(_AT_ONCE))
@@ -105,8 +112,25 @@ class Suggester:
             theirs = {it.face for it in faces if it.person in concerned}
             views = await self.register.views(org, theirs)
             alike = self.calibration.similarity(0.7, len({it.person for it in faces}))
-            found = await asyncio.to_thread(worth_adding, sightings, faces, views, alike, self.gate)
+            judge = partial(worth_adding, sightings, faces, views, alike, self.gate)
+            asked: dict[str, None] = {}
+            await asyncio.to_thread(judge, lambda view: asked.setdefault(view.crop_key))
+            lights = await self._lights([key for key in asked if key][:_MOST_CROPS])
+            found = await asyncio.to_thread(judge, lambda view: lights.get(view.crop_key))
         return found[:limit], len(sightings)
+
+    async def _lights(self, crop_keys: Sequence[str]) -> dict[str, Light]:
+        """From where the light falls in each crop that is still there."""
+        lights: dict[str, Light] = {}
+        for start in range(0, len(crop_keys), _CROPS_AT_ONCE):
+            some = crop_keys[start : start + _CROPS_AT_ONCE]
+            crops = await asyncio.gather(*map(self.crops.get, some))
+            lights |= {
+                key: light_of(crop)
+                for key, crop in zip(some, crops, strict=True)
+                if crop is not None
+            }
+        return lights
 
     def _likeness(
         self,

@@ -267,4 +267,4 @@ def _teacher(row: Row) -> Teacher:
 
 def _view(row: Row) -> View:
     landmarks = np.array(row["landmarks"], np.float32).reshape(5, 2)
-    return View(landmarks, Quality(*row["quality"]), row["grey"])
+    return View(landmarks, Quality(*row["quality"]), row["grey"], row["crop_key"])

@@ -5,7 +5,7 @@
 -- or was dismissed for whom its person is today, is left out.
 WITH newest AS (
     SELECT e.id, e.face, e.person, e.camera, e.first_seen, e.assigned_by, e.quality, e.thumbnail_key,
-           e.decision, e.closed
+           e.decision, e.closed, e.look_keys
       FROM face_event e
      WHERE e.org = :org AND e.id >= :since
        AND e.person IS NOT NULL AND e.erased_at IS NULL
@@ -37,6 +37,7 @@ WITH newest AS (
 )
 SELECT f.id, f.whose AS person, f.name, f.camera, f.first_seen, f.thumbnail_key, f.confirmed,
        f.quality, coalesce((f.decision ->> 'grey')::boolean, false) AS grey,
+       coalesce(f.look_keys[1], '') AS crop_key,
        seen.landmarks, seen.box_right - seen.box_left AS width, vector_send(t.embedding) AS embedding
   FROM fit f
   JOIN face seen ON seen.id = f.face
@@ -49,7 +50,7 @@ SELECT f.id, f.whose AS person, f.name, f.camera, f.first_seen, f.thumbnail_key,
 -- name: matchmaker_views
 -- How enrolled faces look; grey is known of copies of sightings only.
 SELECT m.face, f.landmarks, f.quality,
-       coalesce((e.decision ->> 'grey')::boolean, false) AS grey
+       coalesce((e.decision ->> 'grey')::boolean, false) AS grey, coalesce(f.crop_key, '') AS crop_key
   FROM matchmaker m
   JOIN face f ON f.id = m.face
   LEFT JOIN face o ON o.id = m.origin_face
