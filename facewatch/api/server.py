@@ -61,7 +61,13 @@ def application(deps: Deps, families: Sequence[Family] = FAMILIES) -> web.Applic
 def exchange(app: web.Application, deps: Deps) -> None:
     """From the next request on *app* answers with *deps*, but for what requests have in common."""
     before = app[DEPS].now
-    app[DEPS].now = replace(deps, audit=before.audit, limits=before.limits, look=before.look)
+    app[DEPS].now = replace(
+        deps,
+        audit=before.audit,
+        limits=before.limits,
+        look=before.look,
+        intake=before.intake,
+    )
 
 
 @asynccontextmanager
