@@ -12,6 +12,7 @@ import aiohttp
 import pytest
 from homes import a_home
 from houses import House, enrol_demo_people
+from videos import shifted
 
 from facewatch.demo.material import DemoMaterial
 
@@ -39,6 +40,13 @@ class Desk:
             if shown["ingest"]["status"] in ("success", "failure"):
                 return shown
             await asyncio.sleep(0.2)
+
+
+def cut_off(clip: bytes, folder: Path) -> bytes:
+    """The first part of it, ending in mid-frame; its index stands in front."""
+    (folder / "whole.mp4").write_bytes(clip)
+    whole = shifted(folder / "whole.mp4", folder / "front.mp4", 0, movflags="faststart")
+    return whole.read_bytes()[: whole.stat().st_size * 45 // 100]
 
 
 def form(body: bytes, name: str, **told: str) -> aiohttp.FormData:
@@ -89,6 +97,10 @@ async def test_what_is_brought_is_found_as_what_a_camera_sees(
                     "GET", "search", params={"person_ids": shown["people"][0]["id"]}
                 )
                 events = await house.events()
+                photo = material.enrolment["Barack Obama"][0].read_bytes()
+                _, picture = await desk.bring(photo, "obama.jpg")
+                _, cut = await desk.bring(cut_off(clip, tmp_path), "cut.mp4")
+                looked = [await desk.looked_at(it["id"]) for it in (picture, cut)]
 
     assert shown["ingest"] == {"status": "success", "percent": 100.0, "message": None}
     assert [it["name"] for it in shown["people"]] == ["Barack Obama"]
@@ -100,3 +112,11 @@ async def test_what_is_brought_is_found_as_what_a_camera_sees(
     assert {it.first_seen.date().isoformat() for it in events} == {NOON[:10]}
     assert sorted(it.person_name or "" for it in events) == ["", "Barack Obama"]
     assert all(it.closed for it in events)
+    picture, cut = looked
+    assert picture["ingest"]["status"] == "success"
+    assert [(it["timestamp_ms"], it["person_id"]) for it in picture["faces"]] == [
+        (None, shown["people"][0]["id"])
+    ]
+    assert cut["ingest"]["status"] == "success"
+    assert "it was cut off" in cut["ingest"]["message"]
+    assert [it["name"] for it in cut["people"]] == ["Barack Obama"]

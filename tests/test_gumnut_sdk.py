@@ -1,12 +1,14 @@
 """Gumnut's own SDK over recorded events: of the contract's days, strictly, and the newest."""
 
 import asyncio
+import base64
 import json
 from asyncio.subprocess import PIPE
 from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from factories import ORG, a_template, turned
 from gumnut_api import done, face_id, face_of, far, middle, person_id, visit, visits
@@ -16,6 +18,7 @@ from facewatch.domain.ids import PersonId, new_id, to_prefixed, to_ruuid
 from facewatch.store.blobs import LocalBlobs
 from facewatch.store.database import Database
 from facewatch.store.keys import PostgresKeys
+from facewatch.vision.pictures import JpegPngEncoder
 
 ROOT = Path(__file__).parents[1]
 CALLS = ROOT / "tests" / "oracle" / "gumnut_calls.py"
@@ -65,6 +68,7 @@ async def test_the_sdk_makes_every_call(
         "ann": person_id(known(ann)),
         "bob": person_id(known(bob)),
         "unnamed": person_id(unnamed),
+        "picture": base64.b64encode(JpegPngEncoder().png(np.zeros((48, 64, 3), np.uint8))).decode(),
     }
     going = asyncio.create_task(recording(house))
 
@@ -76,6 +80,9 @@ async def test_the_sdk_makes_every_call(
     whole = {face_id(face.id) for it in recorded for face in it.snapshot.faces}
     assert len(said["walked"]) == len(set(said["walked"]))
     assert whole <= set(said["walked"])
+    pictures = {to_prefixed("asset", it.snapshot.id) for it in recorded}
+    assert len(said["walked_assets"]) == len(set(said["walked_assets"]))
+    assert pictures <= set(said["walked_assets"])
     assert (await done(house, "GET", f"people/{said['merged']}"))["name"] == "Bob"
     assert len(said["found"]) == 2
 

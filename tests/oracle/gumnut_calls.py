@@ -4,6 +4,7 @@ Takes one line of JSON: `url`, `key`, `strict`, and ids of what is there. Prints
 the test that started it, and fails where an answer is not what the SDK's own types say.
 """
 
+import base64
 import json
 import sys
 import urllib.request
@@ -86,6 +87,8 @@ def people() -> dict[str, Any]:
     assert unnamed == [there["unnamed"]]
     assert there["ann"] in [it.id for it in client.people.list(asset_id=there["asset"])]
     if NEWEST:
+        by_name = [it.name for it in client.people.list(sort="name_desc", limit=1)]
+        assert by_name == sorted(by_name, reverse=True)
         everybody = client.people.list(include_hidden=True, sort="created_at_asc", limit=2)
         assert [it.id for it in everybody][-1] == made.id
 
@@ -117,6 +120,41 @@ def pictures() -> dict[str, Any]:
     return {"found": found}
 
 
+def brought() -> dict[str, Any]:
+    """A picture is brought; both SDKs send it as the same form."""
+    when = datetime(2026, 11, 21, 12, tzinfo=UTC)
+    told = {
+        "asset_data": ("a.png", base64.b64decode(there["picture"]), "image/png"),
+        "device_asset_id": "IMG_1",
+        "device_id": "a phone",
+        "file_created_at": when,
+        "file_modified_at": "2026-11-21T12:00:00",
+    }
+    asset = typed(client.assets.create(**told))
+    assert (asset.mime_type, asset.width, asset.height) == ("image/png", 64, 48)
+    assert asset.local_datetime == when
+    assert asset.ingest["status"] == "pending"
+    assert client.assets.create(**told, library_id=there["library"]).id == asset.id
+    assert [it.id for it in client.assets.list(ids=[asset.id])] == [asset.id]
+    with urllib.request.urlopen(asset.asset_urls["original"].url) as answer:
+        assert answer.read() == told["asset_data"][1]
+    words = {**told, "asset_data": ("a.txt", b"Dear sirs")}
+    said(gumnut.UnprocessableEntityError, client.assets.create, **words)
+    viewer = Gumnut(base_url=there["url"], api_key=there["viewer"], max_retries=0)
+    said(gumnut.PermissionDeniedError, viewer.assets.create, **told)
+
+    hers = {"person_ids": [there["ann"]]} if NEWEST else {"person_id": there["ann"]}
+    assert there["asset"] in [it.id for it in client.assets.list(**hers, limit=1)]
+    window = {"local_datetime_after": when.replace(day=20), "local_datetime_before": when}
+    assert asset.id not in [it.id for it in client.assets.list(**window)]
+    if NEWEST:
+        whole = client.assets.list(include=["faces", "file_data"], media_type="image", order="asc")
+        assert typed(next(iter(whole))).file_data.checksum
+    client.assets.delete(asset.id)
+    said(gumnut.NotFoundError, client.assets.retrieve, asset.id)
+    return {"walked_assets": [it.id for it in client.assets.list(limit=3)]}
+
+
 def refusals() -> None:
     wrong = Gumnut(base_url=there["url"], api_key="apikey_wrong", max_retries=0)
     assert "detail" in said(gumnut.AuthenticationError, wrong.faces.list)
@@ -139,5 +177,5 @@ def walk() -> list[str]:
 
 
 walked = walk()
-print(json.dumps({**faces(), **people(), **pictures(), "walked": walked}))
+print(json.dumps({**faces(), **people(), **pictures(), **brought(), "walked": walked}))
 refusals()
