@@ -5,8 +5,9 @@
   those to single pictures.
 - *memory*: what the process gains while batches of 1 to 40 come in any order: with the engine's
   fixed sizes, and with batches as they come.
-- *threads*: detections a second, and pictures that one reader decodes beside them, with one thread
-  and with all cores, spinning and not.
+- *threads*: looks (a detection and a quarter of an embedding each), and pictures that one reader
+  decodes beside them, with one thread and with all cores, spinning and not; for each second of
+  processor time too, which others that use the machine leave alone.
 - *ahead*: detection with the next picture made ready meanwhile, against in turns.
 
     .venv/bin/python benchmarks/engine.py [--quick] [--providers cpu,openvino]
@@ -165,9 +166,10 @@ def threads(models: Path, provider: str, video: Path, seconds: float) -> None:
             provider=provider,
             threads=count,
             spinning=spins,
-            looks_per_s=round(looks / took, 1),
-            decoded_per_s=round(frames / took, 1),
-            cpu_cores=round(cpu / took, 2),
+            looks_a_cpu_s=round(looks / cpu, 1),
+            decoded_a_cpu_s=round(frames / cpu, 1),
+            looks_a_s=round(looks / took, 1),
+            decoded_a_s=round(frames / took, 1),
         )
 
 
@@ -248,7 +250,7 @@ def measure(settings: Settings, providers: tuple[str, ...], quick: bool) -> None
             for precision in card.precisions:
                 if on.can(precision):
                     batches(card, models, on, precision, sizes, rounds)
-        counts = np.random.default_rng(2).integers(1, 41, 8 if quick else 60).tolist()
+        counts = np.random.default_rng(2).integers(1, 41, 8 if quick else 30).tolist()
         for name, fixed in itertools.product(
             ("yunet",) if quick else ("yunet", "sface"), (True, False)
         ):

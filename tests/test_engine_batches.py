@@ -13,6 +13,7 @@ from pathlib import Path
 
 import numpy as np
 import onnx
+import onnxruntime as ort
 import pytest
 from numpy.typing import NDArray
 from onnx import TensorProto, helper, numpy_helper
@@ -24,6 +25,7 @@ from facewatch.vision.batching import Buckets, paying
 from facewatch.vision.cards import Colour, Family, Input, ModelCard, Precision
 from facewatch.vision.detect.detector import Detector
 from facewatch.vision.engine import open_engine
+from facewatch.vision.int8 import ranges_of
 from facewatch.vision.pictures import ArrayPicture, decode
 from facewatch.vision.runtime import Runtime
 from facewatch.vision.session import Session
@@ -286,6 +288,56 @@ def test_a_processor_alone_does_not_calculate_with_half_precision(models: Path) 
         InvalidSettings, match="cpu does not calculate with fp16; choose fp32, or cuda"
     ):
         Session(SFACE, models, precision=Precision.FP16)
+
+
+def test_a_detector_in_whole_numbers_finds_the_same_faces(models: Path, photos: Path) -> None:
+    pictures = [decode(path.read_bytes(), path.name) for path in sorted(photos.iterdir())]
+    card = registry.card("scrfd-2.5g")
+
+    usual, whole = (
+        Detector(Session(card, models, precision=it), long_side=640, threshold=0.5).detect(pictures)
+        for it in (Precision.FP32, Precision.INT8)
+    )
+
+    assert [len(it) for it in whole] == [len(it) for it in usual]
+    for some, others in zip(whole, usual, strict=True):
+        for one, other in zip(some, others, strict=True):
+            assert one.box.overlap(other.box) > 0.95
+    assert not np.array_equal(whole[0][0].landmarks, usual[0][0].landmarks), "it is another graph"
+
+
+@pytest.mark.parametrize(
+    "card",
+    [it for it in registry.CARDS.values() if Precision.INT8 in it.precisions],
+    ids=lambda card: card.name,
+)
+def test_ranges_are_those_of_the_cards_own_file(card: ModelCard) -> None:
+    ranges = ranges_of(card)
+    assert ranges
+    assert all(low < high for low, high in ranges.values())
+
+
+@pytest.mark.skipif(
+    "OpenVINOExecutionProvider" not in ort.get_available_providers(),
+    reason="this ONNX Runtime has no OpenVINO",
+)
+@pytest.mark.parametrize(
+    ("precision", "least"), [(Precision.FP32, 0.99999), (Precision.FP16, 0.999)]
+)
+def test_openvino_answers_as_the_processor_does(
+    models: Path, tmp_path: Path, precision: Precision, least: float
+) -> None:
+    faces = noise(6, 112)
+    (usual,) = Session(SFACE, models).run(faces)
+
+    session = Session(SFACE, models, Runtime(("openvino",), 1, tmp_path), precision=precision)
+    session.warm_up(112, 112)
+    (raw,) = session.run(faces)
+
+    cosines = (raw * usual).sum(1) / np.linalg.norm(raw, axis=1) / np.linalg.norm(usual, axis=1)
+    assert cosines.min() > least
+    assert session.measured is not None
+    assert session.measured.batches
 
 
 # --- ahead ------------------------------------------------------------------------------------

@@ -20,6 +20,7 @@ import onnx
 from numpy.typing import ArrayLike
 from onnx import TensorProto, helper, numpy_helper
 
+from facewatch.vision import int8
 from facewatch.vision.cards import Colour, Family, Input, ModelCard, Precision
 
 _VERSION = 1
@@ -35,7 +36,7 @@ def prepared(card: ModelCard, path: Path, precision: Precision) -> Path | bytes:
     cache = path.parent / ".prepared" / f"{path.stem}.{card.sha256[:16]}.{_VERSION}{kind}.onnx"
     if cache.exists():
         return cache
-    graph: bytes = _with(precision, _changed(onnx.load(path), card)).SerializeToString()
+    graph: bytes = _with(precision, changed(onnx.load(path), card), card).SerializeToString()
     try:
         cache.parent.mkdir(exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=cache.parent, delete=False) as file:
@@ -47,17 +48,20 @@ def prepared(card: ModelCard, path: Path, precision: Precision) -> Path | bytes:
     return cache
 
 
-def _with(precision: Precision, model: onnx.ModelProto) -> onnx.ModelProto:
+def _with(precision: Precision, model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
     if precision is Precision.FP16:
         # Rarely needed, and slow to import.
         from onnxruntime.transformers.float16 import convert_float_to_float16
 
         halved: onnx.ModelProto = convert_float_to_float16(model, keep_io_types=True)
         return halved
+    if precision is Precision.INT8:
+        return int8.quantised(model, int8.ranges_of(card))
     return model
 
 
-def _changed(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+def changed(model: onnx.ModelProto, card: ModelCard) -> onnx.ModelProto:
+    """A published model with a real batch, which takes pixels."""
     graph = model.graph
     _drop_weights_from_inputs(graph)
     if card.family in (Family.YUNET, Family.SCRFD):
