@@ -253,7 +253,7 @@ async def test_a_vector_goes_with_its_pixels(gallery: Gallery) -> None:
     assert await gallery.house.sql.fetchval(count) == 0
     assert await gallery.ids(query="red", threshold=1) == []
     unseen = gallery.looking.seer.look
-    vector = unseen(next(shown(Event(), "snapshot", _jpeg()))[1])  # type: ignore[arg-type]
+    vector = unseen(next(shown(Event(), _jpeg()))[1])
     for gone in (erased, waiting, deleted):
         await gallery.vectors.keep(gallery.looking.model, gone.snapshot.id, [(0, vector)])
     assert await gallery.house.sql.fetchval(count) == 0

@@ -6,12 +6,10 @@ import logging
 import socket
 import threading
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
-from contextlib import asynccontextmanager
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
-from tempfile import NamedTemporaryFile
 
 from facewatch.app.recognition import Recognition, standstill_of, visiting_of
 from facewatch.app.recording import VISITS_BOUND, recorder_for
@@ -23,6 +21,7 @@ from facewatch.domain.library import Asset, AssetKind, IntakeState
 from facewatch.errors import NotFound, RecordRefused, StoreTrouble, UnreadableStream, UnusablePhoto
 from facewatch.flow.channel import Channel
 from facewatch.people.intake import Intake
+from facewatch.people.on_disk import on_disk
 from facewatch.pipeline.deliver import content_type
 from facewatch.pipeline.ingest import ingest
 from facewatch.pipeline.recognise import Recogniser
@@ -50,7 +49,6 @@ _LEFT_S = 7200.0
 """Nobody sends one file for so long."""
 _AGAIN_S = 10.0
 _TROUBLE_S = 2.0
-_PART_BYTES = 4 << 20
 _LATE_S = 1.5
 """A clip that ends so long before its container says was cut off."""
 
@@ -230,7 +228,7 @@ class _Lane:
             still = _Still(camera.id, asset.captured_at, picture)
             await self._run(asset, camera, still, Reel(asset.id, None, asset.key), _Looked())
             return ""
-        async with self._fetched(asset) as file:
+        async with on_disk(self.stores.blobs, asset.key, _folder(self.settings)) as file:
             return await self._clip(asset, camera, file)
 
     async def _clip(self, asset: Asset, camera: Camera, file: Path) -> str:
@@ -305,14 +303,3 @@ class _Lane:
                     asset.id, self.worker, looked.percent, _LEASE
                 ):
                     raise _Gone
-
-    @asynccontextmanager
-    async def _fetched(self, asset: Asset) -> AsyncIterator[Path]:
-        """Its file on the local disk, while the block runs."""
-        with NamedTemporaryFile(dir=_folder(self.settings), prefix="clip-") as file:
-            place = 0
-            while part := await self.stores.blobs.part(asset.key, place, _PART_BYTES):
-                await asyncio.to_thread(file.write, part)
-                place += len(part)
-            file.flush()
-            yield Path(file.name)

@@ -6,7 +6,6 @@ import logging
 import math
 import os
 import sys
-import tempfile
 import threading
 from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -19,7 +18,6 @@ from facewatch.app.recognition import runtime
 from facewatch.app.stores import Stores
 from facewatch.app.waiting import until_answered
 from facewatch.domain.ids import CameraId, new_id
-from facewatch.domain.library import AssetKind
 from facewatch.errors import ModelTrouble, StoreTrouble
 from facewatch.flow.metrics import Metrics
 from facewatch.people.search import OFF, NoWordSearch, WordSearch
@@ -145,24 +143,21 @@ async def _gauge(looking: Looking) -> None:
         await asyncio.sleep(_AGAIN_S)
 
 
-def shown(leave: threading.Event, kind: AssetKind, body: bytes) -> Iterator[tuple[int, Picture]]:
+def shown(leave: threading.Event, body: bytes | Path) -> Iterator[tuple[int, Picture]]:
     """A picture, or frames of a clip, each with its millisecond; no more once *leave* is set.
 
     Raises:
         NotAPicture, UnreadableStream: there is none in it.
     """
-    if kind is not AssetKind.CLIP:
+    if isinstance(body, bytes):
         yield 0, decode(body, "the picture")
         return
-    with tempfile.TemporaryDirectory(prefix="facewatch-clip-") as folder:
-        file = Path(folder) / "clip"
-        file.write_bytes(body)
-        seconds = duration_s(file) or _MOST_FRAMES
-        source = FileSource(
-            CameraId(new_id()), file, looks_per_s=min(1.0, _MOST_FRAMES / max(seconds, 1.0))
-        )
-        for frame in source.frames(leave):
-            yield int(frame.t_s * 1000), frame.picture
+    seconds = duration_s(body) or _MOST_FRAMES
+    source = FileSource(
+        CameraId(new_id()), body, looks_per_s=min(1.0, _MOST_FRAMES / max(seconds, 1.0))
+    )
+    for frame in source.frames(leave):
+        yield int(frame.t_s * 1000), frame.picture
 
 
 def _step_back() -> None:

@@ -5,6 +5,7 @@ import logging
 from collections.abc import Callable, Iterator
 from concurrent.futures import Executor
 from dataclasses import dataclass
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +13,7 @@ from numpy.typing import NDArray
 from facewatch.domain.library import AssetKind, Unseen
 from facewatch.errors import NotAPicture, NotFound, UnreadableStream
 from facewatch.flow.metrics import Metrics
+from facewatch.people.on_disk import on_disk
 from facewatch.ports.keeping import Blobs
 from facewatch.ports.library import PictureVectors
 from facewatch.ports.streams import Picture
@@ -30,7 +32,7 @@ class Looking:
 
     Attributes:
         model: The seer's number in *vectors*.
-        shown: What an object shows, and at which millisecond: a picture once, a clip's frames.
+        shown: What a picture's bytes or a clip's file show, and at which millisecond.
         thread: The one in which the seer looks.
     """
 
@@ -38,7 +40,7 @@ class Looking:
     vectors: PictureVectors
     model: int
     blobs: Blobs
-    shown: Callable[[AssetKind, bytes], Iterator[tuple[int, Picture]]]
+    shown: Callable[[bytes | Path], Iterator[tuple[int, Picture]]]
     thread: Executor
     metrics: Metrics
 
@@ -62,9 +64,11 @@ class Looking:
     async def _seen(self, unseen: Unseen) -> Vectors:
         """Nothing where there is no picture (any more)."""
         try:
-            body = await self.blobs.get(unseen.key)
-            loop = asyncio.get_running_loop()
-            seen = await loop.run_in_executor(self.thread, self._look, unseen, body)
+            if unseen.kind is AssetKind.CLIP:
+                async with on_disk(self.blobs, unseen.key) as file:
+                    seen = await self._looked(file)
+            else:
+                seen = await self._looked(await self.blobs.get(unseen.key))
         except NotFound:
             return []  # deleted since it was taken
         except (NotAPicture, UnreadableStream) as trouble:
@@ -74,6 +78,9 @@ class Looking:
         self.metrics.pictures_seen.inc()
         return seen
 
-    def _look(self, unseen: Unseen, body: bytes) -> Vectors:
-        assert unseen.kind is not None
-        return [(at_ms, self.seer.look(it)) for at_ms, it in self.shown(unseen.kind, body)]
+    async def _looked(self, body: bytes | Path) -> Vectors:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self.thread, self._look, body)
+
+    def _look(self, body: bytes | Path) -> Vectors:
+        return [(at_ms, self.seer.look(it)) for at_ms, it in self.shown(body)]
