@@ -1,6 +1,7 @@
 """Pictures and words as vectors: pre-processing, tokens, towers, and who vouches for them."""
 
 import gzip
+import tracemalloc
 from dataclasses import replace
 from pathlib import Path
 
@@ -69,6 +70,16 @@ def test_a_picture_is_prepared_as_pillow_does(card: ClipCard, size: tuple[int, i
     levels = np.abs(mine - theirs) * 255 * card.std
     assert levels.max() < 2.01
     assert levels.mean() < 0.2
+
+
+def test_a_large_photo_does_not_fill_the_memory() -> None:
+    photo = np.zeros((5_600, 8_400, 3), np.uint8)
+    tracemalloc.start()
+    try:
+        prepared(S0, photo)
+        assert tracemalloc.get_traced_memory()[1] < 50 << 20
+    finally:
+        tracemalloc.stop()
 
 
 def test_every_card_can_be_used() -> None:

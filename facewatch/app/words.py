@@ -119,7 +119,7 @@ async def look_at_pictures(stores: Stores, words: Words) -> None:
             try:
                 while await words.looking.step():
                     pass
-            except StoreTrouble as trouble:
+            except (StoreTrouble, ModelTrouble) as trouble:
                 if not said:
                     log.warning("pictures are looked at later: %s", trouble)
                 said = True

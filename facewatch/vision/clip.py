@@ -118,14 +118,18 @@ def _scaled(pixels: Pixels, size: int, start: int, count: int) -> Pixels:
     there = pixels.shape[0]
     scale = there / size
     reach = max(scale, 1.0)
-    centres = (np.arange(start, start + count) + 0.5) * scale
-    taps = np.floor(centres - reach + 0.5).astype(int)[:, None] + np.arange(int(2 * reach) + 2)
-    weights = np.maximum(1 - np.abs((taps + 0.5 - centres[:, None]) / reach), 0)
-    weights *= (taps >= 0) & (taps < there)
-    weights /= weights.sum(1, keepdims=True)
-    rows = pixels[np.clip(taps, 0, there - 1)].astype(np.float32)
-    mixed = np.einsum("nt,ntwc->wnc", weights.astype(np.float32), rows)
-    return np.asarray(np.clip(mixed + 0.5, 0, 255), np.uint8)
+    scaled = np.empty((pixels.shape[1], count, 3), np.uint8)
+    for place in range(count):  # one by one: all at once, a large photo would fill the memory
+        centre = (start + place + 0.5) * scale
+        first = max(int(centre - reach + 0.5), 0)
+        last = min(int(centre + reach + 0.5), there)
+        far = np.abs(np.arange(first, last) + 0.5 - centre) / reach
+        weights = (1 - far).astype(np.float32)
+        mixed = np.einsum(
+            "t,twc->wc", weights / weights.sum(), pixels[first:last], dtype=np.float32
+        )
+        scaled[:, place] = np.clip(mixed + 0.5, 0, 255)
+    return scaled
 
 
 class _Tower:
