@@ -73,10 +73,7 @@ class Fresh:
         self.count = end
 
     def near(self, probes: Floats, width: int, count: int) -> tuple[Floats, Places]:
-        found: tuple[Floats, Places] = faiss.knn(
-            probes, self._templates[:count], width, metric=faiss.METRIC_INNER_PRODUCT
-        )
-        return found
+        return _nearest(probes, self._templates[:count], width)
 
     def templates(self, places: Places) -> Floats:
         return self._templates[places]
@@ -125,11 +122,10 @@ class Shelved:
             self._packed = self._pack()
 
     def near(self, probes: Floats, width: int, count: int) -> tuple[Floats, Places]:
-        if self._packed is None:
-            found: tuple[Floats, Places] = faiss.knn(
-                probes, self._held, width, metric=faiss.METRIC_INNER_PRODUCT
-            )
-            return found
+        if self._held is not None:
+            return _nearest(probes, self._held, width)
+        assert self._packed is not None
+        faiss.omp_set_num_threads(1)
         wide = min(self.count, max(_LOOKED_AT, 4 * width))
         _, places = self._packed.search(probes, wide)
         cosines = np.full((len(probes), width), -2, np.float32)
@@ -180,3 +176,12 @@ class Shelved:
         for _, templates in self._chunks():
             packed.add(templates)
         return packed
+
+
+def _nearest(probes: Floats, templates: Floats, width: int) -> tuple[Floats, Places]:
+    # Of this thread: two that have so little to do wait for each other, on a busy machine 30 ms.
+    faiss.omp_set_num_threads(1)
+    found: tuple[Floats, Places] = faiss.knn(
+        probes, templates, width, metric=faiss.METRIC_INNER_PRODUCT
+    )
+    return found
