@@ -13,6 +13,7 @@ from pathlib import Path
 from threading import Event
 from typing import Any
 
+import aiohttp
 import pytest
 from clips import a_pair, coloured
 from factories import NOON, ORG, a_face, a_template
@@ -21,7 +22,7 @@ from house_api import House, a_visit, known, open_house
 
 from facewatch.app.words import shown
 from facewatch.domain.events import EventRecord
-from facewatch.domain.ids import AssetId, new_id, to_prefixed
+from facewatch.domain.ids import from_prefixed, new_id, to_prefixed
 from facewatch.errors import ObjectStoreUnavailable
 from facewatch.flow.metrics import Metrics
 from facewatch.people.search import WordSearch
@@ -384,23 +385,20 @@ async def test_filters_and_words_are_led_by_their_indexes(
 
 
 async def test_a_clip_is_found_once_by_its_nearest_frame(gallery: Gallery, tmp_path: Path) -> None:
-    asset = AssetId(new_id())
-    await gallery.blobs.put("clip.mp4", a_clip(tmp_path, [GREY, BLUE, RED]), "video/mp4")
-    await gallery.house.sql.execute(
-        "INSERT INTO asset (id, org, kind, captured_at, time_zone, width, height, duration_ms,"
-        " size_bytes, sha256, mime, file_name, key)"
-        " VALUES ($1, $2, 'clip', $3, 'UTC', 320, 180, 9000, 9, 'x', 'video/mp4', 'a.mp4', $4)",
-        *(asset, ORG, NOON, "clip.mp4"),
-    )
+    sent = aiohttp.FormData({"device_asset_id": "1", "device_id": "her phone"})
+    for field in ("file_created_at", "file_modified_at"):
+        sent.add_field(field, NOON.isoformat())
+    sent.add_field("asset_data", a_clip(tmp_path, [GREY, BLUE, RED]), filename="a.mp4")
+    asset = (await done(gallery.house, "POST", "assets", data=sent))["id"]
     still = await gallery.picture(PALE)
     await gallery.look()
 
     assert await gallery.house.sql.fetchval(
-        "SELECT count(*) FROM picture_vector WHERE asset = $1", asset
+        "SELECT count(*) FROM picture_vector WHERE asset = $1", from_prefixed("asset", asset)
     ) == pytest.approx(9, abs=1)
     for words in ("red", "blue"):
         (found, near), *rest = await gallery.find(query=words)
-        assert found == to_prefixed("asset", asset)
+        assert found == asset
         assert near < 0.2
         assert [it for it, _ in rest] == [asset_of(still)] * (words == "red")
 
