@@ -31,6 +31,7 @@ from facewatch.cli.output import table
 from facewatch.domain.faces import Pixels
 from facewatch.domain.ids import CameraId, new_id
 from facewatch.stream.files import FileSource
+from facewatch.stream.held import HeldStream, Moment
 
 _FPS = 25
 _KNOWN_S = 6
@@ -41,7 +42,10 @@ _PYRAMID = {"bf": "3", "b_strategy": "0", "b-pyramid": "normal"}
 
 @dataclass(frozen=True)
 class Case:
-    """One stream, looked at so often; *goal* is what part of decoding it all it may cost."""
+    """One stream, looked at so often; *goal* is what part of decoding it all it may cost.
+
+    With a sub-stream of size *sub* the main one is held, and of every *cut*-th look a face cut.
+    """
 
     name: str
     size: tuple[int, int]
@@ -49,14 +53,21 @@ class Case:
     looks_per_s: float
     gop: int = 50
     sub: tuple[int, int] | None = None
+    cut: int = 0
     goal: float | None = None
 
+
+_SMALL = (640, 360)
 
 CASES = [
     Case("720p, B-pictures, 1/5", (1280, 720), _FLAT, 5, goal=0.4),
     Case("720p, B-pyramid, 1/5", (1280, 720), _PYRAMID, 5),
     Case("720p, P only, 1/5", (1280, 720), _NONE, 5),
     Case("720p, P only, key pictures (0.5 a second)", (1280, 720), _NONE, 0.5),
+    Case("1080p, P only, sub-stream 640 x 360, 1/5", (1920, 1080), _NONE, 5, sub=_SMALL, goal=0.3),
+    Case("the same, a face cut from one look in 25", (1920, 1080), _NONE, 5, sub=_SMALL, cut=25),
+    Case("the same, a face cut from every look", (1920, 1080), _NONE, 5, sub=_SMALL, cut=1),
+    Case("720p, P only, sub-stream 640 x 360, 1/5", (1280, 720), _NONE, 5, sub=_SMALL),
 ]
 
 
@@ -115,14 +126,38 @@ def every_frame(path: Path) -> Iterator[float]:
             yield frame.time or 0.0
 
 
+def paired(main: Path, sub: Path, looks_per_s: float, cut: int) -> Iterator[float]:
+    """As a camera with two streams is read: the main one held beside the looks at the other."""
+    with av.open(str(main)) as container:
+        stream = container.streams.video[0]
+        held, packets, reached = HeldStream(stream), container.demux(stream), -1.0
+        source = FileSource(CameraId(new_id()), sub, looks_per_s=looks_per_s)
+        for number, frame in enumerate(source.frames(threading.Event())):
+            while reached < frame.t_s and (packet := next(packets, None)) is not None:
+                if packet.pts is not None and packet.time_base is not None:
+                    reached = float(packet.pts * packet.time_base)
+                    held.hold(packet, Moment(reached, reached))
+            if cut and number % cut == 0:
+                assert held.picture(Moment(frame.t_s, frame.t_s), 0.1) is not None
+            yield frame.t_s
+
+
 def measured(case: Case, folder: Path, seconds: int, rounds: int) -> dict[str, object]:
-    path = encoded(folder / "main.mp4", case.size, case.pattern, case.gop, seconds + _KNOWN_S)
+    length_s = seconds + _KNOWN_S
+    path = encoded(folder / "main.mp4", case.size, case.pattern, case.gop, length_s)
+    small = folder / "sub.mp4"
+    if case.sub:
+        encoded(small, case.sub, case.pattern, case.gop, length_s)
     all_s, thrifty_s, seen = [], [], 0
     for _ in every_frame(path):
         pass
     for _ in range(rounds):
         all_s.append(spent_s(every_frame(path))[0])
-        spent, seen = spent_s(looks(path, case.looks_per_s))
+        spent, seen = spent_s(
+            paired(path, small, case.looks_per_s, case.cut)
+            if case.sub
+            else looks(path, case.looks_per_s)
+        )
         thrifty_s.append(spent)
     return line(case, seconds, all_s, thrifty_s, seen)
 

@@ -77,6 +77,9 @@ class Remembered:
     width: int
     height: int
 
+    def glance(self) -> None:
+        return None
+
     def fit(self, width: int, height: int) -> Pixels:
         raise NotImplementedError("its pixels are gone")
 

@@ -68,11 +68,12 @@ class Recognition(_Section):
     least_quality: Share = 0.3
     least_face: Share = 0.82
     visit_gap_s: Seconds = 3.0
+    idle_look_s: Annotated[float, Field(ge=0, le=60)] = 1.0
     still_after_s: Annotated[float, Field(ge=0, le=86_400)] = 180.0
 
 
 class Cameras(_Section):
-    """How long to wait for cameras."""
+    """How long to wait for cameras, and what decodes what they send."""
 
     open_timeout_s: Seconds = 10.0
     read_timeout_s: Seconds = 5.0
@@ -80,6 +81,7 @@ class Cameras(_Section):
     retry_least_s: Seconds = 1.0
     retry_most_s: Seconds = 30.0
     refused_s: Seconds = 60.0
+    decode_on: Literal["cpu", "cuda"] = "cpu"
 
 
 class Spool(_Section):

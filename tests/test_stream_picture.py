@@ -141,3 +141,19 @@ def test_interlaced_pictures_can_be_looked_at(tmp_path: Path) -> None:
     assert np.abs(full.astype(int) - noise(320, 240)).mean() < 12
     assert np.array_equal(pixels, full[top : top + pixels.shape[0], left : left + pixels.shape[1]])
     assert picture.fit(160, 120).shape == (120, 160, 3)
+
+
+@pytest.mark.parametrize("pixel_format", ["yuv420p", "yuvj422p", "nv12", "gray"])
+def test_a_glance_is_the_pictures_own_brightness(pixel_format: str) -> None:
+    frame = frame_of(noise(1280, 720), pixel_format)
+
+    glance = DecodedPicture(frame, Converter()).glance()
+
+    assert glance is not None
+    assert glance.shape == (180, 320)
+    plane = np.frombuffer(frame.planes[0], np.uint8).reshape(720, -1)  # type: ignore[call-overload]
+    assert np.array_equal(glance, plane[::4, :1280:4])
+
+
+def test_where_brightness_does_not_lie_ready_there_is_no_glance() -> None:
+    assert DecodedPicture(frame_of(noise(320, 240), "yuv420p10le"), Converter()).glance() is None

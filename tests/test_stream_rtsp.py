@@ -27,6 +27,7 @@ from facewatch.errors import (
     UnreadableStream,
 )
 from facewatch.ports.streams import Frame
+from facewatch.stream import hardware
 from facewatch.stream.encode import Codec, encode_video
 from facewatch.stream.rtp import CodedVideo
 from facewatch.stream.rtsp import RtspSource
@@ -419,3 +420,25 @@ def test_a_file_in_a_cameras_place_hangs_up_at_its_end(tmp_path: Path) -> None:
 def test_an_unknown_scheme_is_an_error() -> None:
     with pytest.raises(InvalidRequest, match="http"):
         open_source(camera("http://camera/stream"), looks_per_s=5)
+
+
+async def test_a_gpu_that_is_not_there_is_said_once_and_the_cpu_decodes(
+    video: CodedVideo, caplog: pytest.LogCaptureFixture
+) -> None:
+    hardware._works.cache_clear()
+    async with FaultyServer({"a": Mount(video, SECRET)}) as server:
+        for _ in range(2):
+            which = camera(server.url("a"), SECRET)
+            on_gpu = RtspSource(which, looks_per_s=1000, decode_on="cuda")
+            frames, error = await watch(on_gpu, 5)
+            assert error is None
+            assert len(frames) >= 5
+            assert frames[0].picture.full().shape == (240, 320, 3)
+
+    said = [it for it in caplog.messages if "decode_on" in it]
+    if hardware.accelerator("cuda") is None:
+        assert len(said) == 1
+        assert "the CPU decodes" in said[0]
+        assert "driver" in said[0]
+    else:
+        assert said == []

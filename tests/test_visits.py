@@ -25,6 +25,9 @@ class NoPicture:
 
     width, height = 640, 360
 
+    def glance(self) -> None:
+        return None
+
     def fit(self, width: int, height: int) -> Pixels:
         raise AssertionError("not needed")
 

@@ -178,6 +178,7 @@ async def watch(bench: Bench, video: Path, seen: Callable[[Frame], None]) -> tup
             standstill=standstill_of(settings),
         ),
         metrics,
+        idle_look_s=settings.recognition.idle_look_s,
     )
     source = FileSource(_CAMERA, video, looks_per_s=settings.recognition.looks_per_s, start=_START)
     visits: Channel[Visit] = Channel(VISITS_BOUND)

@@ -68,6 +68,7 @@ async def replay_video(
             standstill=standstill_of(settings),
         ),
         recognition.metrics,
+        idle_look_s=rule.idle_look_s,
     )
     source = FileSource(camera.id, video, looks_per_s=rule.looks_per_s, start=start)
     visits: Channel[Visit] = Channel(VISITS_BOUND)

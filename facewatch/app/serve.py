@@ -98,7 +98,10 @@ async def run_service(
     )
     known = await known_regions(stores, settings.recognition.still_after_s)
     visitors_at = _live_visitors(settings, known)
-    recogniser = Recogniser(recognition.engine, visitors_at, metrics, charge)
+    recogniser = Recogniser(
+        *(recognition.engine, visitors_at, metrics, charge),
+        idle_look_s=settings.recognition.idle_look_s,
+    )
     still = StillRegions(
         *(stores.database, stores.regions, recogniser, recognition.thread, known),
     )
@@ -183,6 +186,7 @@ def _opener(settings: Settings) -> Callable[[Camera], Source]:
         looks_per_s=rule.looks_per_s,
         open_timeout_s=patience.open_timeout_s,
         read_timeout_s=patience.read_timeout_s,
+        decode_on=patience.decode_on,
     )
 
 

@@ -36,6 +36,9 @@ The product of two says how alike two looks are: enough to follow a face, not to
 """
 
 
+Glance: TypeAlias = NDArray[np.uint8]
+"""height x width, brightness of pixels of a whole picture that lie on a grid, 0..255."""
+
 Scene: TypeAlias = NDArray[np.float32]
 """(576,) brightness of a whole picture on a grid of 32 x 18, mean 0, length 1; 0 if it is flat.
 

@@ -64,6 +64,7 @@ class Metrics:
         frames_looked_at: By camera: through the detector.
         frames_dropped: By camera: replaced by a newer one before the engine had time.
         frames_late: By camera: left out because its reader could not keep up.
+        frames_idle: Frames in which nothing moved, and nobody was: passed over.
         stream_changes: By camera: its pictures came to have another size or rate.
         camera_state: By camera and state: 1 for the state it is in, else 0.
         faces_detected: Boxes that the detector gave.
@@ -92,6 +93,7 @@ class Metrics:
     frames_looked_at: Counter
     frames_dropped: Counter
     frames_late: Counter
+    frames_idle: Counter
     stream_changes: Counter
     camera_state: Gauge
     faces_detected: Counter
@@ -140,6 +142,7 @@ class Metrics:
             frames_late=counter(
                 "frames_late_total", "Frames that there was no time to decode", "camera"
             ),
+            frames_idle=counter("frames_idle_total", "Frames passed over: nothing moved"),
             stream_changes=counter(
                 "stream_changes_total", "Times that size or rate of the pictures changed", "camera"
             ),

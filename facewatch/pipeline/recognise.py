@@ -13,6 +13,7 @@ from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
 from facewatch.flow.stopwatch import Spent, Stopwatch
+from facewatch.pipeline.idle import Stillness
 from facewatch.pipeline.track import embedded
 from facewatch.pipeline.tracker import Said
 from facewatch.pipeline.visit import Visit, Visitors
@@ -29,7 +30,8 @@ class Recogniser:
     """The engine and who is in view at each camera. Blocks; the engine's thread only.
 
     *visitors_at* makes the state of a camera when its first frame comes; *charge* is told which
-    camera took how many processor seconds of a stage.
+    camera took how many processor seconds of a stage. Where nobody is and nothing moves the
+    detector is asked every *idle_look_s* only.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class Recogniser:
         visitors_at: Callable[[CameraId], Visitors],
         metrics: Metrics,
         charge: Callable[[CameraId, Stage, float], None] = lambda _camera, _stage, _cpu_s: None,
+        idle_look_s: float = 0.0,
     ) -> None:
         self._engine = engine
         self._visitors_at = visitors_at
@@ -45,6 +48,8 @@ class Recogniser:
         self._metrics = metrics
         self._charge = charge
         self._aligning = Spent()
+        self._idle_look_s = idle_look_s
+        self._still: dict[CameraId, Stillness] = {}
         self._suppressed: Mapping[CameraId, tuple[SuppressedRegion, ...]] = {}
 
     @property
@@ -55,6 +60,9 @@ class Recogniser:
     def see(self, frames: Sequence[Frame]) -> list[Visit]:
         """What *frames*, at most one a camera, change; embeddings are batched over cameras."""
         watch = Stopwatch()
+        frames = [it for it in frames if not self._idle(it)]
+        if not frames:
+            return []
         seen = self._watched(frames, watch)
         steps = [
             self._at(frame.camera).see(
@@ -75,8 +83,17 @@ class Recogniser:
             mine, said = said[: len(crops)], said[len(crops) :]
             visits += _finish(step, mine)
             self._show(frame.camera)
+            self._still[frame.camera].looked(empty=self._at(frame.camera).nobody)
             self._note(Stage.FOLLOW, [frame], before + self._without_aligning(watch.lap()))
         return visits
+
+    def _idle(self, frame: Frame) -> bool:
+        """Whether *frame* need not be looked at: it shows what was seen to be empty before."""
+        if frame.camera not in self._still:
+            self._still[frame.camera] = Stillness(self._idle_look_s)
+        still = self._still[frame.camera].holds(frame)
+        self._metrics.frames_idle.inc(still)
+        return still
 
     def _watched(self, frames: Sequence[Frame], watch: Stopwatch) -> list[Seen]:
         """What the detector says of each frame."""
@@ -136,6 +153,7 @@ class Recogniser:
     def close(self, camera: CameraId) -> list[Visit]:
         """*camera* will give no more frames."""
         visitors = self._visitors.pop(camera, None)
+        self._still.pop(camera, None)
         self._suppressed = {it: on for it, on in self._suppressed.items() if it != camera}
         return visitors.close() if visitors else []
 

@@ -190,6 +190,11 @@ class Visitors:
         return True
 
     @property
+    def nobody(self) -> bool:
+        """Whether no face is followed, and no visit open."""
+        return not self._visits and not self._tracker.tracks
+
+    @property
     def suppressed(self) -> tuple[SuppressedRegion, ...]:
         """Where something that fires as a face stands still, and makes no events."""
         return self._still.suppressed

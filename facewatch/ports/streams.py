@@ -9,7 +9,7 @@ from typing import Protocol
 from facewatch.domain.events import (
     TimeSource,
 )
-from facewatch.domain.faces import Pixels
+from facewatch.domain.faces import Glance, Pixels
 from facewatch.domain.geometry import Box
 from facewatch.domain.ids import (
     CameraId,
@@ -41,6 +41,10 @@ class Picture(Protocol):
 
     def full(self) -> Pixels:
         """The whole picture at full size."""
+        ...
+
+    def glance(self) -> Glance | None:
+        """Brightness on a grid about 320 pixels wide, for next to nothing; None where it is not."""
         ...
 
 

@@ -16,7 +16,7 @@ import numpy as np
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import TimeSource
-from facewatch.domain.faces import Pixels
+from facewatch.domain.faces import Glance, Pixels
 from facewatch.domain.geometry import Box
 from facewatch.domain.urls import redact
 from facewatch.errors import CameraTrouble
@@ -185,6 +185,9 @@ class PairedPicture:
         if sharp := self._large():
             return sharp.full()
         return self._small.fit(self.width, self.height)
+
+    def glance(self) -> Glance | None:
+        return self._small.glance()
 
     def _large(self) -> DecodedPicture | None:
         """Decoded once, when asked for first: later the packets may be gone."""

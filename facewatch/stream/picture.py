@@ -10,7 +10,7 @@ from av.video.plane import VideoPlane
 from av.video.reformatter import Colorspace, Interpolation, VideoReformatter
 from numpy.typing import NDArray
 
-from facewatch.domain.faces import Pixels
+from facewatch.domain.faces import Glance, Pixels
 from facewatch.domain.geometry import Box
 
 _PLANES: Final = {
@@ -21,6 +21,10 @@ _PLANES: Final = {
     "yuvj422p": ((1, 1), (2, 1), (2, 1)),
 }
 """Formats whose pixels swscale converts one by one, so that a piece can be taken first."""
+
+_GLANCED: Final = {*_PLANES, "nv12", "gray"}
+"""Formats whose first plane is a byte of brightness a pixel."""
+_GLANCE_WIDTH: Final = 320
 
 _UNSPECIFIED: Final = 2
 """AVCOL_SPC_UNSPECIFIED: the stream does not say which matrix its colours were made with."""
@@ -120,6 +124,13 @@ class DecodedPicture:
 
     def full(self) -> Pixels:
         return self._upright(self._converter.whole(self._frame))
+
+    def glance(self) -> Glance | None:
+        frame = self._frame
+        if frame.format.name not in _GLANCED:
+            return None
+        step = max(1, round(frame.width / _GLANCE_WIDTH))
+        return _lines(frame.planes[0])[: frame.height : step, : frame.width : step]
 
     @property
     def _can_be_cut(self) -> bool:

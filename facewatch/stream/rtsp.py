@@ -27,6 +27,7 @@ from facewatch.errors import (
 )
 from facewatch.ports.streams import Frame
 from facewatch.stream.decode import Stop, VideoReader
+from facewatch.stream.hardware import DecodeOn, accelerator
 from facewatch.stream.lag import Lag
 from facewatch.stream.picture import Converter, DecodedPicture
 
@@ -57,11 +58,13 @@ class RtspSource:
         looks_per_s: float,
         open_timeout_s: float = 10.0,
         read_timeout_s: float = 5.0,
+        decode_on: DecodeOn = "cpu",
     ) -> None:
         self._camera = camera
         self._looks_per_s = looks_per_s
         self._open_timeout_s = open_timeout_s
         self._read_timeout_s = read_timeout_s
+        self._decode_on = decode_on
         self._reader: VideoReader | None = None
 
     handicap = ""
@@ -145,6 +148,7 @@ class RtspSource:
                     "allowed_media_types": "video",
                     "fpsprobesize": "0",  # opens in 0.35 s, not 1.1 s
                 },
+                hwaccel=accelerator(self._decode_on),
                 timeout=(self._open_timeout_s, self._read_timeout_s / 2),  # it waits twice
             )
         except av.FFmpegError as error:

@@ -16,6 +16,7 @@ from facewatch.domain.urls import redact
 from facewatch.errors import CameraUnreachable, InvalidRequest
 from facewatch.ports.streams import Frame
 from facewatch.stream.files import FileSource
+from facewatch.stream.hardware import DecodeOn
 from facewatch.stream.pair import PairedSource
 from facewatch.stream.rtsp import RtspSource
 
@@ -29,6 +30,7 @@ def open_source(
     looks_per_s: float,
     open_timeout_s: float = 10.0,
     read_timeout_s: float = 5.0,
+    decode_on: DecodeOn = "cpu",
 ) -> "RtspSource | PairedSource | PlayedFile":
     """The source that the camera's URL names: rtsp, rtsps, file or a plain path.
 
@@ -43,6 +45,7 @@ def open_source(
             looks_per_s=looks_per_s,
             open_timeout_s=open_timeout_s,
             read_timeout_s=read_timeout_s,
+            decode_on=decode_on,
         )
 
     parts = urlsplit(camera.url)

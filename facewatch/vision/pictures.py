@@ -49,6 +49,9 @@ class ArrayPicture:
     def height(self) -> int:
         return int(self._pixels.shape[0])
 
+    def glance(self) -> None:
+        return None
+
     def fit(self, width: int, height: int) -> Pixels:
         """The whole picture scaled to exactly *width* x *height*, in one pass."""
         if (width, height) == (self.width, self.height):
