@@ -34,7 +34,8 @@ def unpacked(text: str) -> EventRecord:
 
 def plain(value: Any) -> Any:
     """*value* in words of JSON."""
-    return _writer(type(value))(value)
+    kind: type = type(value)
+    return _writer(kind)(value)
 
 
 @cache
