@@ -1,6 +1,7 @@
 """Packets become the frames that are due: common to cameras and files."""
 
 import logging
+import time
 from collections.abc import Iterator
 from typing import Final, Protocol
 
@@ -58,6 +59,7 @@ class VideoReader:
         self._timeline = Timeline(self.frame_s)
         self._lag = lag
         self._left_out = False
+        self._waited_s = 0.0
         self.received = 0
         self.decoded = 0
         self.damaged = 0
@@ -77,10 +79,13 @@ class VideoReader:
         Raises:
             av.FFmpegError: the container cannot be read on.
         """
+        asked_at = time.monotonic()
         for packet in self.container.demux(self.stream):
             if stop.is_set():
                 return
+            self._waited_s = time.monotonic() - asked_at
             yield packet
+            asked_at = time.monotonic()
 
     def due(self, packet: "av.Packet[VideoStream] | None") -> Iterator[tuple[VideoFrame, float]]:
         """Frames to look at that *packet* completes, or with None those that are held back.
@@ -120,7 +125,9 @@ class VideoReader:
             return False
         before, self._left_out = (
             self._left_out,
-            self._lag.leaves_out(float(packet.pts * packet.time_base), key=packet.is_keyframe),
+            self._lag.leaves_out(
+                float(packet.pts * packet.time_base), self._waited_s, key=packet.is_keyframe
+            ),
         )
         if before and not self._left_out:
             self.stream.codec_context.flush_buffers()

@@ -8,6 +8,8 @@ _MOST_S: Final = 0.5
 """Packets may come so late: they wait for the network as well."""
 _FOR_S: Final = 1.0
 """Lateness that passes within this is a hiccup."""
+_WAITING: Final = 0.5
+"""Who waits for packets for this share of the time is not what makes them late."""
 _LIVE_S: Final = 3.0
 """Who throws everything away for so long and gains nothing was not behind."""
 _GAIN_S: Final = 0.25
@@ -21,8 +23,8 @@ class Lag:
     """Which packets are not worth decoding, because their pictures would be shown too late.
 
     Where there is no time to decode everything the rest waits in the connection: seconds of it,
-    then more. Behind by half a second for a second, what comes is thrown away, which is quick, up
-    to the first key picture that is not late. One thread.
+    then more. Behind by half a second for a second, with hardly a wait for the next packet, what
+    comes is thrown away, which is quick, up to the first key picture that is not late. One thread.
 
     Attributes:
         left_out: Packets so far.
@@ -32,13 +34,14 @@ class Lag:
         self._now = now
         self._leaving_out = False
         self._behind_since: float | None = None
+        self._waited_s = 0.0  # since then
         self._began = (0.0, 0.0)  # leaving out: when, and how late the packet was
         self._late_s: float | None = None
         self._quickest = (0.0, 0.0)  # of the window before, and of this one
         self._window_at = 0.0
         self.left_out = 0
 
-    def leaves_out(self, t_s: float, *, key: bool) -> bool:
+    def leaves_out(self, t_s: float, waited_s: float, *, key: bool) -> bool:
         """Whether to leave out the packet that has just come, with timestamp *t_s*."""
         now = self._now()
         late_s = now - t_s
@@ -46,8 +49,7 @@ class Lag:
             self._behind_since = None
             self._leaving_out = self._leaving_out and not key
         elif not self._leaving_out:
-            self._behind_since = now if self._behind_since is None else self._behind_since
-            self._leaving_out = now - self._behind_since >= _FOR_S
+            self._leaving_out = self._overtaxed(now, waited_s)
             self._began = now, late_s
         elif now - self._began[0] >= _LIVE_S:
             if late_s > self._began[1] - _GAIN_S:
@@ -55,6 +57,18 @@ class Lag:
             self._began = now, late_s
         self.left_out += self._leaving_out
         return self._leaving_out
+
+    def _overtaxed(self, now: float, waited_s: float) -> bool:
+        """Whether we have been behind for long enough, and it is not the network."""
+        if self._behind_since is None:
+            self._behind_since, self._waited_s = now, 0.0
+            return False
+        self._waited_s += waited_s
+        for_s = now - self._behind_since
+        if for_s < _FOR_S:
+            return False
+        self._behind_since = None
+        return self._waited_s < _WAITING * for_s
 
     def _behind_s(self, now: float, late_s: float) -> float:
         """How much later than the quickest of the last minutes is what is *late_s* late."""
