@@ -170,9 +170,12 @@ class Shelved:
         packed = faiss.IndexPQFastScan(
             *(self._file.dimensions, self._file.dimensions, 4, faiss.METRIC_INNER_PRODUCT)
         )
-        packed.pq.cp.min_points_per_centroid = 1
+        packed.pq.cp.min_points_per_centroid, packed.pq.cp.niter = 1, 10
         some = np.linspace(0, self.count - 1, min(self.count, _TAUGHT_BY)).astype(np.int64)
+        threads = faiss.omp_get_max_threads()
+        faiss.omp_set_num_threads(1)  # of this thread: two that learn so little wait for each other
         packed.train(self._file.read(some))
+        faiss.omp_set_num_threads(threads)
         for _, templates in self._chunks():
             packed.add(templates)
         return packed

@@ -1,6 +1,7 @@
 """An org's gallery at one revision, and how the next one is made of it."""
 
-from collections.abc import Callable, Sequence
+from bisect import insort
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -150,12 +151,15 @@ class Shelf:
     def _resembling(
         self, probe: Template, limit: int, cosines: NDArray[np.float32], places: Places
     ) -> list[Resemblance]:
-        """Whoever was not near has neither a matchmaker nor a fused template above the last."""
+        """Nobody is more like the probe than the first of their rows, be it a fused one."""
         width = WIDTH * limit
         while True:
             _, persons = self.keys(places[places >= 0])
-            found = [self._resemblance(probe, it) for it in set(persons.tolist())]
-            found.sort(key=lambda it: it.similarity, reverse=True)
+            found: list[Resemblance] = []
+            for person, first in _firsts(persons.tolist(), cosines.tolist()):
+                if len(found) >= limit and found[limit - 1].similarity >= first:
+                    return found[:limit]
+                insort(found, self._resemblance(probe, person), key=lambda it: -it.similarity)
             sure = len(found) >= limit and found[limit - 1].similarity >= cosines[-1]
             if sure or len(places) < width or places[-1] < 0:
                 return found[:limit]
@@ -167,6 +171,15 @@ class Shelf:
         similarity, highest, best = alike(templates, probe)
         face = FaceId(id_of(faces[best]))
         return Resemblance(PersonId(id_of(person)), face, similarity, highest, len(faces))
+
+
+def _firsts(persons: Sequence[bytes], cosines: Sequence[float]) -> Iterator[tuple[bytes, float]]:
+    """Everybody once, with the first of their cosines."""
+    seen = set()
+    for person, cosine in zip(persons, cosines, strict=False):
+        if person not in seen:
+            seen.add(person)
+            yield person, cosine
 
 
 def empty(dimensions: int) -> Shelf:
