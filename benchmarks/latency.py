@@ -36,7 +36,7 @@ import aiohttp
 import numpy as np
 
 from facewatch.app.capacity import filmed, wanted_of
-from facewatch.app.machine import machine_cpu_s
+from facewatch.app.machine import cores, machine_cpu_s
 from facewatch.app.stores import Stores, open_stores
 from facewatch.cli.output import table
 from facewatch.demo.cameras import demo_cameras
@@ -300,18 +300,17 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--carried", type=int, help="cameras; else `facewatch bench` is asked")
     parser.add_argument("--seconds", type=float, default=60.0, help="of each load")
-    parser.add_argument("--quick", action="store_true", help="15 seconds each")
+    parser.add_argument("--quick", action="store_true", help="12 seconds each, nobody asked")
     parser.add_argument("--resolution", default="1280x720")
     parser.add_argument("--fps", type=int, default=15)
     given = parser.parse_args()
     began = datetime.now(UTC)
     width, height = map(int, given.resolution.split("x"))
-    most = given.carried or asyncio.run(
-        carried((width, height), given.fps, 20.0 if given.quick else 90.0)
-    )
-    lines = asyncio.run(
-        measure((width, height), given.fps, most, 15.0 if given.quick else given.seconds)
-    )
+    if given.quick:
+        given.seconds, given.carried = 12.0, given.carried or 2 * cores()
+    size, fps = (width, height), given.fps
+    most = given.carried or asyncio.run(carried(size, fps, seconds=90.0))
+    lines = asyncio.run(measure(size, fps, most, given.seconds))
     columns = [
         *("load", "cameras", "looks_per_s", "most_by_least", "look_after_s", "events"),
         "shown_p50_s",
