@@ -22,13 +22,24 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import numpy as np
-from factories import LOCATION, ORG, a_camera, a_decision, a_face, a_record, a_template, some_deps
+from factories import (
+    LOCATION,
+    NOON,
+    ORG,
+    a_camera,
+    a_decision,
+    a_face,
+    a_record,
+    a_template,
+    some_deps,
+)
 from homes import a_home
 
 from facewatch.api.rhombus.embedding import Embedding
 from facewatch.api.server import application, serving
+from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.geometry import Box
-from facewatch.domain.ids import to_prefixed, to_ruuid
+from facewatch.domain.ids import RegionId, new_id, to_prefixed, to_ruuid
 from facewatch.domain.keys import event_prefix
 from facewatch.people.look import Looker
 from facewatch.store.cameras import PostgresCameras
@@ -114,6 +125,8 @@ async def stocked(
     deps = replace(some_deps(database, place), clock=lambda: datetime.now(UTC))
     camera = a_camera(url="rtsp://door/1")
     await PostgresCameras(database, Vault(place)).add(camera)
+    still = [SuppressedRegion(RegionId(new_id()), Box(0, 0, 9, 9), NOON) for _ in range(events)]
+    await deps.regions.keep(camera.id, still)
     ann = await PostgresPeople(database).create(ORG, "Ann")
     now = datetime.now(UTC)
     pixels = JpegPngEncoder().jpeg(np.full((120, 100, 3), 127, np.uint8), 85)
@@ -150,6 +163,7 @@ async def stocked(
                 "owner": to_ruuid(ann.id),
                 "org": to_ruuid(ORG),
                 "camera": to_ruuid(camera.id),
+                "regions": [to_ruuid(it.id) for it in still],
                 "asset": to_prefixed("asset", records[0].snapshot.id),
                 "shown_faces": [to_prefixed("face", it.face) for it in reversed(records)],
                 "location": to_ruuid(LOCATION),

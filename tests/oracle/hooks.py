@@ -164,6 +164,10 @@ NEEDED = {
         "url": lambda: NOBODY,
     },
     "v1_remove_camera": {"camera": lambda: new_thing("cameras", url=NOBODY)},
+    "v1_watch_again": {
+        "camera": lambda: STOCK["camera"],
+        "region": lambda: STOCK["regions"].pop(),
+    },
     "v1_probe_camera": {"camera": lambda: STOCK["camera"]},
     "v1_probe_address": {"url": lambda: NOBODY},
     "v1_get_location": {"location": lambda: STOCK["location"]},
