@@ -279,13 +279,14 @@ def test_a_precision_that_a_card_does_not_allow_is_refused_with_the_reason(
     for precision in set(Precision) - set(card.precisions):
         if not (models / card.file).exists():
             continue
-        with pytest.raises(InvalidSettings, match=f"not run with {precision}: .+choose one of"):
+        with pytest.raises(InvalidSettings, match=f"not run with {precision}: .+ to one of: fp32"):
             Session(card, models, precision=precision)
 
 
 def test_a_processor_alone_does_not_calculate_with_half_precision(models: Path) -> None:
     with pytest.raises(
-        InvalidSettings, match="cpu does not calculate with fp16; choose fp32, or cuda"
+        InvalidSettings,
+        match=r"cpu does not calculate with fp16; set models\.embedder_precision to fp32",
     ):
         Session(SFACE, models, precision=Precision.FP16)
 

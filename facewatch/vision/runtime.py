@@ -1,6 +1,7 @@
 """What runs models: ONNX Runtime's providers, with threads and precision."""
 
 import json
+import logging
 import os
 import platform
 from collections.abc import Callable
@@ -12,6 +13,8 @@ from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, RuntimeExc
 
 from facewatch.errors import InvalidSettings, ModelCorrupt, ProviderMissing
 from facewatch.vision.cards import ModelCard, Precision
+
+log = logging.getLogger(__name__)
 
 _PROVIDERS = {
     "cpu": "CPUExecutionProvider",
@@ -99,13 +102,14 @@ def refuse(card: ModelCard, runtime: Runtime, precision: Precision) -> None:
         why = card.refused.get(precision, "nobody has measured what it costs")
         raise InvalidSettings(
             f"model {card.name!r} is not run with {precision}: {why}",
-            f"choose one of: {', '.join(card.precisions)}",
+            f"set models.{card.kind}_precision to one of: {', '.join(card.precisions)}",
         )
     if not runtime.can(precision):
         able = [name for name in _PROVIDERS if replace(runtime, providers=(name,)).can(precision)]
         raise InvalidSettings(
             f"{runtime.first} does not calculate with {precision}",
-            f"choose fp32, or {' or '.join(able)} in models.providers",
+            f"set models.{card.kind}_precision to fp32, or name {' or '.join(able)} in"
+            " models.providers",
         )
 
 
@@ -261,7 +265,11 @@ def _engine_cache(tag: str, runtime: Runtime) -> dict[str, str]:
     if runtime.folder is None:
         return {}
     kept = runtime.folder / "tensorrt"
-    kept.mkdir(parents=True, exist_ok=True)
+    try:
+        kept.mkdir(parents=True, exist_ok=True)
+    except OSError as trouble:
+        log.warning("%s cannot be made, TensorRT builds its engines anew: %s", kept, trouble)
+        return {}
     return {
         "trt_engine_cache_enable": "True",
         "trt_engine_cache_path": str(kept),
