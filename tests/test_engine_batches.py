@@ -20,11 +20,12 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facewatch.domain.faces import Pixels
 from facewatch.errors import InvalidSettings, ProviderMissing
-from facewatch.vision import registry
+from facewatch.vision import graph, registry
 from facewatch.vision.batching import Buckets, paying
 from facewatch.vision.cards import Colour, Family, Input, ModelCard, Precision
 from facewatch.vision.detect.detector import Detector
 from facewatch.vision.engine import open_engine
+from facewatch.vision.fetch import verify
 from facewatch.vision.int8 import ranges_of
 from facewatch.vision.pictures import ArrayPicture, decode
 from facewatch.vision.runtime import Runtime
@@ -148,7 +149,7 @@ import logging, resource, sys
 from pathlib import Path
 import numpy as np
 from facewatch.errors import ModelOutOfMemory
-from facewatch.vision import registry
+from facewatch.vision import graph, registry
 from facewatch.vision.batching import Buckets
 from facewatch.vision.runtime import Runtime
 from facewatch.vision.session import Session
@@ -316,6 +317,28 @@ def test_ranges_are_those_of_the_cards_own_file(card: ModelCard) -> None:
     ranges = ranges_of(card)
     assert ranges
     assert all(low < high for low, high in ranges.values())
+
+
+@pytest.mark.parametrize("name", ["yunet", "sface", "scrfd-2.5g"])
+def test_the_graph_for_cuda_at_half_precision_answers_nearly_the_same(
+    models: Path, photos: Path, name: str
+) -> None:
+    """A processor runs it too, through casts; what a GPU's kernels do is not tested here."""
+    card = registry.card(name)
+    side = card.input.side or 320
+    picture = decode((photos / "obama.jpg").read_bytes()).fit(side, side)[None]
+    half = ort.InferenceSession(
+        graph.prepared(card, verify(card, models), Runtime(("cuda",)).inside(Precision.FP16)),
+        providers=["CPUExecutionProvider"],
+    )
+
+    usual = Session(card, models).run(picture)
+    answers = half.run(None, {half.get_inputs()[0].name: picture})
+
+    assert {it.type for it in half.get_outputs()} == {"tensor(float)"}
+    for a, b in zip(answers, usual, strict=True):
+        assert np.allclose(a, b, rtol=0.02, atol=0.02)
+    assert any(not np.array_equal(a, b) for a, b in zip(answers, usual, strict=True))
 
 
 @pytest.mark.skipif(

@@ -19,7 +19,7 @@ Run: TypeAlias = Callable[[NDArray[np.uint8]], Outputs]
 _HOPELESS = 2
 """Sizes in a row that do not pay, after which no larger one is tried."""
 
-_LEAST_RUNS, _MOST_RUNS, _LONG_ENOUGH_S = 2, 10, 0.04
+_LEAST_RUNS, _MOST_RUNS, _LONG_ENOUGH_S = 2, 20, 0.08
 
 
 def tried(
