@@ -60,7 +60,7 @@ def test_who_is_too_slow_sees_new_pictures_all_the_same(decode_s: float) -> None
     reader = Reader(decode_s)
     late = reader.read(120)
 
-    assert max(late) < 1.6
+    assert max(late) < 1.2
     assert len(late) > 0.4 * 120 / decode_s  # and spends much of the time on it
     assert reader.sent == pytest.approx(120 * FPS, rel=0.02)
 
@@ -68,8 +68,8 @@ def test_who_is_too_slow_sees_new_pictures_all_the_same(decode_s: float) -> None
 def test_a_hiccup_of_the_network_costs_nothing() -> None:
     reader = Reader(decode_s=0.005)
     reader.read(10)
-    reader.hiccup_s = 4.0
-    reader.read(4.1)  # silence, then all at once
+    reader.hiccup_s = 3.0
+    reader.read(3.1)  # silence, then all at once
     reader.hiccup_s = 0.0
     reader.read(10)
 

@@ -6,7 +6,7 @@ from typing import Final
 
 _MOST_S: Final = 0.5
 """Packets may come so late: they wait for the network as well."""
-_FOR_S: Final = 1.0
+_FOR_S: Final = 0.5
 """Lateness that passes within this is a hiccup."""
 _WAITING: Final = 0.5
 """Who waits for packets for this share of the time is not what makes them late."""
@@ -23,7 +23,7 @@ class Lag:
     """Which packets are not worth decoding, because their pictures would be shown too late.
 
     Where there is no time to decode everything the rest waits in the connection: seconds of it,
-    then more. Behind by half a second for a second, with hardly a wait for the next packet, what
+    then more. Behind by half a second for as long, with hardly a wait for the next packet, what
     comes is thrown away, which is quick, up to the first key picture that is not late. One thread.
 
     Attributes:
