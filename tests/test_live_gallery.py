@@ -20,7 +20,7 @@ from facewatch.errors import HomeUnusable
 from facewatch.gallery.exact import ExactGallery
 from facewatch.gallery.file import GalleryFile
 from facewatch.gallery.live import HomeGalleries, LiveGallery, Sizes, place
-from facewatch.people.decide import Decider, Rule
+from facewatch.people.decide import Asked, Decider, Rule
 from facewatch.vision.registry import card
 
 LINEAGE = UUID(int=7)
@@ -133,6 +133,8 @@ def test_it_answers_as_the_exact_one_whatever_came_and_went(seed: int, tmp_path:
             Decider(it, calibration, "digest", Rule(threshold=0.2, margin=0.01))
             for it in (gallery, exact)
         )
+        each = ours_says.decide_each(ORG, [Asked(it, 0.9) for it in probes])
+        assert each == [ours_says.decide(ORG, it, 0.9) for it in probes]
         for probe in probes:
             mine = ours_says.decide(ORG, probe, 0.9)
             their = exact_says.decide(ORG, probe, 0.9)

@@ -1,12 +1,14 @@
 """Who a visit is: a name, or honestly nobody we know."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+
+import numpy as np
 
 from facewatch.domain.calibration import Calibration
 from facewatch.domain.faces import Template
-from facewatch.domain.ids import CameraId, OrgId
-from facewatch.domain.people import Candidate, Decision, SettledBy
+from facewatch.domain.ids import CameraId, OrgId, PersonId
+from facewatch.domain.people import Candidate, Decision, Resemblance, SettledBy
 from facewatch.ports.gallery import Gallery
 
 _MOST_DENIED = 50
@@ -32,6 +34,23 @@ class Rule:
     quality: float = 0.3
     candidates: int = 5
     grey_threshold: float = 0.8
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Asked:
+    """A visit that is to be decided.
+
+    Attributes:
+        quality: Of its best look, 0..1.
+        grey: It was seen without colour.
+        camera_threshold: The camera's own, if it has one.
+    """
+
+    template: Template
+    quality: float
+    grey: bool = False
+    camera_threshold: float | None = None
+    camera: CameraId | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,20 +83,41 @@ class Decider:
 
         *grey*: it was seen without colour. *camera_threshold*: the camera's own, if it has one.
         """
-        rule, people = self.rule, self.gallery.people(org)
-        revision = self.gallery.revision(org)
+        asked = Asked(template, quality, grey, camera_threshold, camera)
+        return self.decide_each(org, [asked])[0]
+
+    def decide_each(self, org: OrgId, asked: Sequence[Asked]) -> list[Decision]:
+        """Each for itself; the gallery is searched once."""
+        if not asked:
+            return []
+        state = self.gallery.revision(org), self.gallery.people(org)  # never newer than the search
+        refused = [self.gallery.refused(org, it.template, it.camera) for it in asked]
+        wanted = [self.rule.candidates + min(len(it), _MOST_DENIED) for it in refused]
+        templates = np.stack([it.template for it in asked])
+        resembling = self.gallery.resembling(org, templates, max(wanted))
+        return [
+            self._decide(org, state, it, not_theirs, found[:most])
+            for it, not_theirs, found, most in zip(asked, refused, resembling, wanted, strict=True)
+        ]
+
+    def _decide(
+        self,
+        org: OrgId,
+        state: tuple[int, int],
+        asked: Asked,
+        refused: Mapping[PersonId | None, float],
+        found: Sequence[Resemblance],
+    ) -> Decision:
+        rule, grey, (revision, people) = self.rule, asked.grey, state
         calibration = self.grey_calibration if grey and self.grey_calibration else self.calibration
-        threshold, settled_by = self._threshold(org, grey, camera_threshold)
-        refused = self.gallery.refused(org, template, camera)
+        threshold, settled_by = self._threshold(org, grey, asked.camera_threshold)
         resembling = [
             Candidate(
                 *(it.person, it.face, it.similarity),
                 calibration.confidence(it.similarity, people),
                 *(it.best, it.matchmakers),
             )
-            for it in self.gallery.resembling(
-                org, template.reshape(1, -1), rule.candidates + min(len(refused), _MOST_DENIED)
-            )[0]
+            for it in found
         ]
         denied = tuple(it for it in resembling if _denies(refused.get(it.person), it))
         candidates = tuple(it for it in resembling if it not in denied)[: rule.candidates]
@@ -85,7 +125,7 @@ class Decider:
         margin = (
             candidates[0].similarity - candidates[1].similarity if len(candidates) > 1 else None
         )
-        reason = self._doubt(best, margin, quality, threshold)
+        reason = self._doubt(best, margin, asked.quality, threshold)
         if best and not reason and _denies(refused.get(None), best):
             reason = "it is at least as like to what is no face at this camera"
         if denied and not best:

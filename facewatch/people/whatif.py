@@ -10,7 +10,7 @@ from facewatch.domain.faces import Template
 from facewatch.domain.ids import CameraId, OrgId, PersonId
 from facewatch.domain.past import Change, PastVisit, Reconsidered
 from facewatch.domain.people import Called, Decision
-from facewatch.people.decide import Decider
+from facewatch.people.decide import Asked, Decider
 from facewatch.people.embed_again import AgainEmbedder
 from facewatch.ports.events import Past
 from facewatch.ports.people import People
@@ -96,25 +96,20 @@ def _wishful(decider: Decider, org: OrgId, wish: Wish) -> Decider:
 def _decided(
     decider: Decider, org: OrgId, wish: Wish, page: Sequence[tuple[PastVisit, Template | None]]
 ) -> list[Decision | None]:
-    """Blocks for a search a visit."""
-    return [_decide(decider, org, wish, visit, made) for visit, made in page]
+    """Blocks for a search."""
+    asked = [_asked(wish, visit, made) for visit, made in page]
+    decisions = iter(decider.decide_each(org, [it for it in asked if it]))
+    return [next(decisions) if it else None for it in asked]
 
 
-def _decide(
-    decider: Decider, org: OrgId, wish: Wish, visit: PastVisit, made: Template | None
-) -> Decision | None:
+def _asked(wish: Wish, visit: PastVisit, made: Template | None) -> Asked | None:
     template = visit.template if visit.template is not None else made
     if template is None:
         return None
     own = visit.camera_threshold
     if wish.camera is not None and wish.threshold is not None:
         own = wish.threshold
-    return decider.decide(
-        *(org, template, visit.quality),
-        grey=visit.grey,
-        camera_threshold=own,
-        camera=visit.camera,
-    )
+    return Asked(template, visit.quality, visit.grey, own, visit.camera)
 
 
 def _compared(
