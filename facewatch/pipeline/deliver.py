@@ -34,7 +34,7 @@ class _Batch:
 
 
 async def deliver(
-    spool: Spool, blobs: Blobs, events: FaceEvents, metrics: Metrics, *, most: int = 256
+    spool: Spool, blobs: Blobs, events: FaceEvents, metrics: Metrics, *, most: int = 128
 ) -> None:
     """Carry events from the spool to the stores for ever, *most* at a time.
 
