@@ -194,6 +194,29 @@ def new_shown_person() -> str:
     return shown
 
 
+BROUGHT = {
+    "device_asset_id": "IMG_1",
+    "device_id": "a phone",
+    "file_created_at": "2026-11-21T12:00:00Z",
+    "file_modified_at": "2026-11-21T12:00:00",
+}
+
+
+def form_of(picture: bytes) -> list[tuple[str, tuple[str | None, Any]]]:
+    """What brings *picture*, as requests takes it."""
+    fields = [(name, (None, value)) for name, value in BROUGHT.items()]
+    return [*fields, ("asset_data", ("a.png", picture))]
+
+
+def new_asset() -> str:
+    answer = requests.post(
+        f"{URL}/api/assets", files=form_of(PHOTO + new_name().encode()), headers=ADMIN
+    )
+    assert answer.status_code == 201, answer.text
+    asset: str = answer.json()["id"]
+    return asset
+
+
 def shown_face() -> str:
     return str(STOCK["shown_faces"][0])
 
@@ -205,6 +228,7 @@ NEEDED |= {
     "gumnut_delete_face": {"face_id": lambda: str(STOCK["shown_faces"].pop())},
     "gumnut_get_asset": {"asset_id": lambda: STOCK["asset"]},
     "gumnut_list_assets": {"ids": lambda: STOCK["asset"]},
+    "gumnut_delete_asset": {"asset_id": new_asset},
     "gumnut_search_assets": {"person_ids": new_shown_person},
     "gumnut_get_person": {"person_id": new_shown_person},
     "gumnut_create_person": {"name": new_name, "thumbnail_face_id": shown_face},
@@ -256,6 +280,8 @@ def before_call(context: Any, case: Any, kwargs: Any) -> None:
             case.path_parameters[name] = found.pop(name)
     if case.operation.method.upper() in ("GET", "DELETE"):
         case.query = {**(case.query or {}), **found}
+    elif "asset_data" in str(case.body):
+        kwargs["files"] = form_of(PHOTO)
     elif files:
         if case.query and "transaction" in case.query:
             case.query = {"transaction": new_name(), "createPersonIfNotFound": "true"}
