@@ -165,7 +165,9 @@ async def called(house: House, calls: Sequence[dict[str, Any]]) -> Any:
     return json.loads(out)
 
 
-@pytest.mark.parametrize("sizes", [{}, {"few": 0}, {"few": 0, "deepest": 5}], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [{}, {"few": 0, "some": 0}, {"few": 0, "some": 0, "deepest": 5}], ids=str
+)
 async def test_pages_are_full_and_hold_everything_once(
     database: Database, tmp_path: Path, sizes: dict[str, int]
 ) -> None:
@@ -203,7 +205,7 @@ async def test_pages_are_full_and_hold_everything_once(
 async def test_words_and_filters_are_combined_before_pages_are_cut(
     database: Database, tmp_path: Path
 ) -> None:
-    async with open_gallery(database, tmp_path, few=0) as gallery:
+    async with open_gallery(database, tmp_path, few=0, some=0) as gallery:
         ann, bob = [await gallery.house.person(name) for name in ("Ann", "Bob")]
         for second in range(60):
             await gallery.picture(RED, second)
@@ -366,7 +368,7 @@ async def test_a_model_that_went_meanwhile_gets_no_vectors(gallery: Gallery) -> 
 async def test_filters_and_words_are_led_by_their_indexes(
     database: Database, tmp_path: Path
 ) -> None:
-    async with open_gallery(database, tmp_path, few=0) as gallery:
+    async with open_gallery(database, tmp_path, few=0, some=0) as gallery:
         await gallery.picture(RED)
         await gallery.look()
         await gallery.ids(query="red", captured_after="2026-11-21")

@@ -24,8 +24,8 @@ _EVER = ("-infinity", "infinity")
 class PostgresPictureVectors:
     """`ports.library.PictureVectors` in Postgres (docs/decisions/0085).
 
-    Where filters leave *few* all of them are compared. Elsewhere an index gives the nearest, up to
-    *deepest* of them; whatever lies behind is compared one by one.
+    Where there are *few*, or *some* in a window of time, all of them are compared. Elsewhere an
+    index gives the nearest, up to *deepest* of them; whatever lies behind is compared one by one.
     """
 
     def __init__(
@@ -34,11 +34,13 @@ class PostgresPictureVectors:
         assets: PostgresAssets,
         *,
         few: int = 10_000,
+        some: int = 40_000,
         deepest: int = 2_000,
     ) -> None:
         self._database = database
         self._assets = assets
         self._few = few
+        self._some = some
         self._deepest = deepest
 
     async def want(self, name: str, digest: str, dimensions: int) -> int:
@@ -107,7 +109,9 @@ class PostgresPictureVectors:
         exactly = await self._exactly(values)
         if exactly is not None:
             bounds = {"farthest": like.farthest, "limit": limit, "offset": offset, "but": []}
-            rows = await self._database.fetch(exactly, **values, **probe, **bounds)
+            async with self._database.transaction() as work:
+                await work.fetch("pictures_exactly_settings")
+                rows = await work.fetch(exactly, **values, **probe, **bounds)
             return await self._shown(org, _told(rows))
         near = await self._stream(values | probe, like.farthest, limit + offset)
         page = near[offset : offset + limit]
@@ -127,8 +131,10 @@ class PostgresPictureVectors:
     async def _exactly(self, values: dict[str, Any]) -> str | None:
         """The statement that compares all that the filters leave; None where these are many."""
         window = {name: values[name] for name in ("model", "org", "after", "before")}
-        counted = await self._database.row("pictures_in_time", **window, most=self._few + 1)
-        if counted and counted["pictures"] <= self._few:
+        bounded = (values["after"], values["before"]) != _EVER
+        few = self._some if bounded else self._few
+        counted = await self._database.row("pictures_in_time", **window, most=few + 1)
+        if counted and counted["pictures"] <= few:
             return "pictures_exactly"
         if values["people"]:
             counted = await self._database.row(

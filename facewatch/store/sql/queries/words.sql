@@ -78,6 +78,10 @@ SELECT asset, distance
                      :after::text::timestamptz, :before::text::timestamptz,
                      :after_wall::text::timestamp, :before_wall::text::timestamp, :most::int);
 
+-- name: pictures_exactly_settings
+-- For this transaction: few vectors are compared before helpers have started.
+SELECT set_config('max_parallel_workers_per_gather', '0', true), set_config('jit', 'off', true);
+
 -- name: pictures_exactly
 -- Every vector in the window is looked at. The probe is a subquery, so that it is read once.
 SELECT near.asset, min(near.distance) AS distance
