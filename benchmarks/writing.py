@@ -665,7 +665,8 @@ def main() -> None:
     for hidden in ("--home", "--acknowledged"):
         parser.add_argument(hidden, type=Path, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    given.seconds = given.seconds or (8.0 if given.quick else 60.0)
+    if given.seconds is None:
+        given.seconds = 8.0 if given.quick else 60.0
     if given.write:
         asyncio.run(write(given))
         return
