@@ -183,7 +183,7 @@ def bare(name: str, models: Path, provider: str, count: int, spins: bool) -> Cal
         return lambda: session.run(picture)
     options = ort.SessionOptions()
     options.intra_op_num_threads, options.log_severity_level = count, 3
-    model = graph.prepared(card, verify(card, models), Precision.FP32)
+    model = graph.prepared(card, verify(card, models), Precision.FP32, on_cpu=True)
     raw = ort.InferenceSession(model, options, providers=["CPUExecutionProvider"])
     wanted = {raw.get_inputs()[0].name: picture}
     raw.run(None, wanted)

@@ -21,12 +21,14 @@ class Circumstances:
 
     Attributes:
         model: Name of the card; *digest* is of its file, sha256, hex.
+        graph: `graph.VERSION`: how the file is changed before it runs.
         canvas: Width x height of the pictures.
         machine: Processor, cores, threads, version of ONNX Runtime.
     """
 
     model: str
     digest: str
+    graph: int
     provider: str
     precision: str
     canvas: str

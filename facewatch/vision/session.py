@@ -54,7 +54,12 @@ class Session:
         self.measured: Measured | None = None
         self._runtime = runtime = runtime or Runtime()
         refuse(card, runtime, precision)
-        model = graph.prepared(card, verify(card, directory), runtime.inside(precision))
+        model = graph.prepared(
+            card,
+            verify(card, directory),
+            runtime.inside(precision),
+            on_cpu=runtime.first == "cpu",
+        )
         self._session = started(card.name, card.sha256, model, runtime, precision)
         self._input = self._session.get_inputs()[0].name
         self._settled = buckets is not None
@@ -115,6 +120,7 @@ class Session:
         about = Circumstances(
             model=self.card.name,
             digest=self.card.sha256,
+            graph=graph.VERSION,
             provider=self._runtime.first,
             precision=self.precision,
             canvas=f"{width}x{height}",
