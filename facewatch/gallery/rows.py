@@ -63,7 +63,7 @@ class Fresh:
     def add(self, faces: Keys, persons: Keys, templates: Floats) -> None:
         start, end = self.count, self.count + len(faces)
         if end > len(self._faces):
-            self._grow(max(end, 2 * len(self._faces)))
+            self._grow(max(end, 8 * len(self._faces)))  # pages that nobody touched cost nothing
         self._templates[start:end] = templates
         self._faces[start:end], self._persons[start:end] = faces, persons
         for row, (face, person) in enumerate(zip(faces.tolist(), persons.tolist(), strict=True)):

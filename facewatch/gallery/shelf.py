@@ -16,6 +16,8 @@ from facewatch.gallery.rows import Fresh, Keys, Places, Rows, Shelved
 _LEAST = np.float32(-2)
 """Less than any cosine."""
 
+_FUSED_AT_ONCE = 8192
+
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Part:
@@ -232,9 +234,10 @@ class Draft:
             if count > 1:
                 templates = np.concatenate([rows.templates(places) for rows, places in singles])
                 several.append((person, fused(templates)))
-        if several:
-            persons = np.array([it for it, _ in several], "S16")
-            self._add(np.zeros(len(several), "S16"), persons, np.stack([it for _, it in several]))
+            if len(several) == _FUSED_AT_ONCE:
+                self._add_fused(several)
+                several = []
+        self._add_fused(several)
         *kept, fresh = (
             Part.of(part.rows, gone)
             for (_, part), gone in zip(self._shelf.parts, self._gone, strict=True)
@@ -249,6 +252,11 @@ class Draft:
                 Refusals(refusals, self._dimensions),
             )
         )
+
+    def _add_fused(self, several: Sequence[tuple[bytes, Template]]) -> None:
+        if several:
+            persons = np.array([it for it, _ in several], "S16")
+            self._add(np.zeros(len(several), "S16"), persons, np.stack([it for _, it in several]))
 
     def _add(self, faces: Keys, persons: Keys, templates: Floats) -> None:
         self._fresh.add(faces, persons, templates)
