@@ -9,7 +9,8 @@ is searched, and changes one face at a time. What it finds is held against all t
     .venv/bin/python benchmarks/gallery.py [--quick] [--templates N]
 
 Sizes are 1,000, 10,000 and so on up to N, a million; with --quick 10,000 and 60,000. All take seven
-minutes on a busy machine, and a million 4 GB of disk. Prints a JSON line a size, then a table; milliseconds are medians.
+minutes on a busy machine, and a million 4 GB of disk. Prints a JSON line a size, then a table;
+milliseconds are medians.
 """
 
 import argparse
