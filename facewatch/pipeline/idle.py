@@ -27,7 +27,7 @@ class Stillness:
 
     def __init__(self, look_s: float) -> None:
         self._look_s = look_s
-        self._now: tuple[Glance | None, float] = (None, 0.0)
+        self._now: Frame | None = None
         self._empty: NDArray[np.int16] | None = None
         self._empty_s = 0.0
 
@@ -35,17 +35,19 @@ class Stillness:
         """Whether *frame* shows what was seen to be empty before; if not, it is to be looked at."""
         if not self._look_s:
             return False
-        glance, t_s = frame.picture.glance(), frame.t_s
-        self._now = glance, t_s
-        if self._empty is None or glance is None or glance.shape != self._empty.shape:
+        self._now = frame
+        if self._empty is None or not 0 <= frame.t_s - self._empty_s < self._look_s - _EARLY_S:
             return False
-        lately = 0 <= t_s - self._empty_s < self._look_s - _EARLY_S
-        return lately and _most_moved(glance, self._empty) < _MOVED
+        glance = frame.picture.glance()
+        if glance is None or glance.shape != self._empty.shape:
+            return False
+        return _most_moved(glance, self._empty) < _MOVED
 
     def looked(self, *, empty: bool) -> None:
         """That frame was looked at; *empty*: nobody is followed there."""
-        glance, self._empty_s = self._now
-        self._empty = glance.astype(np.int16) if empty and glance is not None else None
+        glance = self._now.picture.glance() if empty and self._now else None
+        self._empty = None if glance is None else glance.astype(np.int16)
+        self._empty_s, self._now = (self._now.t_s if self._now else 0.0), None
 
 
 def _most_moved(glance: Glance, before: NDArray[np.int16]) -> float:

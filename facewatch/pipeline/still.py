@@ -4,10 +4,9 @@ A pure state machine for one camera: it is told what was seen when, and says wha
 worth following. Nobody stands so still that a tiny picture of them stays the same for minutes.
 """
 
+import math
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from facewatch.domain.cameras import SuppressedRegion
 from facewatch.domain.faces import Glimpse, Tiny
@@ -48,10 +47,16 @@ class Standstill:
 
 
 class _Spot:
-    """Something at a place; *suppressed* once it has stood still for long enough."""
+    """Something at a place; *suppressed* once it has stood still for long enough.
 
-    def __init__(self, box: Box, modes: Sequence[Tiny], clock_s: float) -> None:
+    Nothing whose left and right add up to more than *reach* from *across* is *here* face widths
+    near: most are ruled out by that alone.
+    """
+
+    def __init__(self, box: Box, modes: Sequence[Tiny], clock_s: float, here: float) -> None:
         self.box = box
+        self.across = box.left + box.right
+        self.reach = 2 * here * max(box.width, 1.0)
         self.modes = list(modes)
         self.began_s = clock_s
         self.seen_s = clock_s
@@ -75,9 +80,11 @@ class _Spot:
 
     def far(self, glimpse: Glimpse) -> float:
         a, b = self.box, glimpse.box
-        (ax, ay), (bx, by) = a.centre, b.centre
-        growth = abs(np.log(max(b.width, 1.0) / max(a.width, 1.0)))
-        return float(np.hypot(ax - bx, ay - by) / max(a.width, 1.0) + growth)
+        width = max(a.width, 1.0)
+        across = (a.left + a.right - b.left - b.right) / 2
+        down = (a.top + a.bottom - b.top - b.bottom) / 2
+        growth = abs(math.log(max(b.width, 1.0) / width))
+        return math.hypot(across, down) / width + growth
 
 
 class StillThings:
@@ -90,7 +97,7 @@ class StillThings:
         self._rule = rule
         self._spots: list[_Spot] = []
         for region in known:
-            spot = _Spot(region.box, region.pictures, 0.0)
+            spot = _Spot(region.box, region.pictures, 0.0, rule.here)
             spot.suppressed = region
             self._spots.append(spot)
 
@@ -124,16 +131,20 @@ class StillThings:
         """What *glimpse* shows again; where it shows something else, that is noted."""
         rule = self._rule
         found: _Spot | None = None
+        across = glimpse.box.left + glimpse.box.right
+        here = [
+            it
+            for it in self._spots
+            if abs(it.across - across) <= it.reach and it.far(glimpse) <= rule.here
+        ]
         # what is suppressed first, then what was there first
-        for spot in sorted(self._spots, key=lambda it: (it.suppressed is None, it.began_s)):
-            if spot.far(glimpse) > rule.here:
-                continue
+        for spot in sorted(here, key=lambda it: (it.suppressed is None, it.began_s)):
             if found is None and spot.shows(glimpse, rule):
                 found = spot
             elif spot.suppressed is None:
                 spot.other += 1
         if found is None:
-            found = _Spot(glimpse.box, [glimpse.detection.tiny], clock_s)
+            found = _Spot(glimpse.box, [glimpse.detection.tiny], clock_s, rule.here)
             self._spots.append(found)
         else:
             found.same += 1
