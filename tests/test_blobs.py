@@ -115,6 +115,22 @@ async def test_many_at_once(blobs: Blobs) -> None:
     assert got == list(bodies.values())
 
 
+async def test_a_file_is_put_and_got_in_parts(blobs: Blobs, tmp_path: Path) -> None:
+    body = os.urandom(3_000_000)
+    (tmp_path / "clip").write_bytes(body)
+
+    await blobs.put_file("org/clips/1/original", tmp_path / "clip", "video/mp4")
+
+    assert await blobs.get("org/clips/1/original") == body
+    assert await blobs.part("org/clips/1/original", 0, 1000) == body[:1000]
+    assert await blobs.part("org/clips/1/original", 2_999_999, 1000) == body[-1:]
+    assert await blobs.part("org/clips/1/original", 3_000_000, 1000) == b""
+    assert await blobs.part("org/clips/1/original", 9_000_000, 1000) == b""
+    assert (tmp_path / "clip").read_bytes() == body
+    with pytest.raises(NotFound):
+        await blobs.part("org/clips/2/original", 0, 1000)
+
+
 async def test_a_key_that_is_not_there(blobs: Blobs) -> None:
     await blobs.put("org/there", b"x", "image/png")
     for key in ("org/nowhere.jpg", "org", "org/there/below"):

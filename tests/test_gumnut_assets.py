@@ -145,6 +145,44 @@ async def test_what_cannot_be_listed(house: House, params: dict[str, Any], statu
     assert detail
 
 
+async def test_ids_of_what_was_deleted_are_404_wherever_they_stand(house: House) -> None:
+    ann = await house.person("Ann")
+    record = await visit(house, ann)
+    ids = {"person_id": person_id(known(ann)), "asset_id": asset_of(record)}
+    await done(house, "DELETE", f"assets/{ids['asset_id']}")
+    await done(house, "DELETE", f"people/{ids['person_id']}")
+
+    for method, path in (("GET", "assets"), ("DELETE", "assets"), ("GET", "people")):
+        gone = ids["person_id" if path == "people" else "asset_id"]
+        assert (await refused(house, method, f"{path}/{gone}"))[0] == 404
+    for path, params in (
+        ("faces", {"asset_id": ids["asset_id"]}),
+        ("faces", {"person_id": ids["person_id"]}),
+        ("people", {"asset_id": ids["asset_id"]}),
+        ("assets", {"person_id": ids["person_id"]}),
+        ("search", {"person_ids": ids["person_id"]}),
+    ):
+        assert (await refused(house, "GET", path, params=params))[0] == 404, (path, params)
+    for path, name in (("assets", "asset_id"), ("people", "person_id")):
+        assert (await done(house, "GET", path, params={"ids": ids[name]}))["data"] == []
+
+
+async def test_what_one_asset_can_show_beside_the_rest(house: House) -> None:
+    (record,) = await visits(house, 1)
+    path = f"assets/{asset_of(record)}"
+
+    asked = await done(house, "GET", path, params={"include": "faces,file_data,variants"})
+
+    assert asked["file_data"]["checksum"] == asked["checksum"]
+    status, detail = await refused(house, "GET", path, params={"include": "faces,cats"})
+    assert (status, detail[0]["loc"]) == (422, ["query", "include", 1])
+
+
+async def test_somebody_answers_without_a_key(house: House) -> None:
+    async with house.client.get("/api/server/ping", headers={"x-auth-apikey": ""}) as answer:
+        assert (answer.status, await answer.text()) == (200, "pong")
+
+
 async def test_a_list_reads_no_more_than_its_page(house: House) -> None:
     await visits(house, 3)
     await house.sql.execute("ANALYZE asset")

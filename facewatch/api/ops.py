@@ -87,6 +87,11 @@ async def metrics(request: web.Request) -> web.Response:
     return web.Response(body=text, headers={"Content-Type": CONTENT_TYPE_LATEST})
 
 
+async def ping(_request: web.Request) -> web.Response:
+    """Whether somebody answers, as Gumnut's clients ask: `pong`."""
+    return web.Response(text="pong")
+
+
 async def protected_resource(request: web.Request) -> web.Response:
     """What a 401 points to (RFC 9728): only we give out keys, and none is a bearer token."""
     return _said(
@@ -114,5 +119,6 @@ ROUTES = [
     _open("/healthz", healthz, Alive),
     _open("/readyz", readyz, Readiness, (200, 503)),
     _open("/metrics", metrics, "text/plain"),
+    _open("/api/server/ping", ping, "text/plain"),
     _open("/.well-known/oauth-protected-resource", protected_resource, ProtectedResource),
 ]

@@ -157,6 +157,7 @@ def brought() -> dict[str, Any]:
 
 def refusals() -> None:
     wrong = Gumnut(base_url=there["url"], api_key="apikey_wrong", max_retries=0)
+    assert wrong.ping.get() == "pong"
     assert "detail" in said(gumnut.AuthenticationError, wrong.faces.list)
     viewer = Gumnut(base_url=there["url"], api_key=there["viewer"], max_retries=0)
     said(gumnut.PermissionDeniedError, viewer.people.create, name="Dee")
