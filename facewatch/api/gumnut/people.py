@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, Field
+from pydantic import AfterValidator, AwareDatetime, Field, StrictBool
 
 from facewatch.api.deps import Deps
 from facewatch.api.family import Role
@@ -109,8 +109,8 @@ class NewPersonIn(InLibrary):
 
     name: Name | None = None
     birth_date: date | None = None
-    is_hidden: bool | None = None
-    is_favorite: bool | None = None
+    is_hidden: StrictBool | None = None
+    is_favorite: StrictBool | None = None
     thumbnail_face_id: FaceRef | None = None
 
 
@@ -119,8 +119,8 @@ class PersonChangesIn(PersonIn):
 
     name: Name | None = None
     birth_date: date | None = None
-    is_hidden: bool | None = None
-    is_favorite: bool | None = None
+    is_hidden: StrictBool | None = None
+    is_favorite: StrictBool | None = None
     thumbnail_face_id: FaceRef | None = None
 
 
