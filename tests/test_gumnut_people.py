@@ -323,6 +323,9 @@ async def test_a_walk_meets_everybody_once_while_new_ones_come(house: House, sor
         ({"name": "\ud800"}, ["body", "name"]),
         ({"birth_date": "yesterday"}, ["body", "birth_date"]),
         ({"birth_date": "2023-02-30"}, ["body", "birth_date"]),
+        ({"birth_date": 0}, ["body", "birth_date"]),
+        ({"birth_date": "0"}, ["body", "birth_date"]),
+        ({"is_favorite": 0}, ["body", "is_favorite"]),
         ({"is_hidden": "perhaps"}, ["body", "is_hidden"]),
     ],
 )

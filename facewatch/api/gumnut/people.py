@@ -1,10 +1,11 @@
 """/api/people: persons with and without a name."""
 
+import re
 from collections.abc import Sequence
 from datetime import date
 from typing import Annotated, Literal, TypeAlias
 
-from pydantic import AfterValidator, AwareDatetime, Field, StrictBool
+from pydantic import AfterValidator, AwareDatetime, BeforeValidator, Field, StrictBool
 
 from facewatch.api.deps import Deps
 from facewatch.api.family import Role
@@ -50,6 +51,7 @@ _SORTINGS: dict[Sort, Sorting] = {
 }
 
 _MOST_MERGED = 100
+_DAY = re.compile(r"\d{4}-\d\d-\d\d")
 
 
 def _name(text: str) -> str:
@@ -65,6 +67,14 @@ def _findable(text: str) -> str:
     return text
 
 
+def _day(value: object) -> object:
+    """A number could be any count of seconds or days."""
+    if not isinstance(value, date | str) or (isinstance(value, str) and not _DAY.fullmatch(value)):
+        raise ValueError("must be a date: YYYY-MM-DD")
+    return value
+
+
+Birthday = Annotated[date, BeforeValidator(_day)]
 Name = Annotated[str, AfterValidator(_name)]
 """What somebody is called: kept without space around it."""
 
@@ -108,7 +118,7 @@ class NewPersonIn(InLibrary):
     """Somebody, called something or nothing."""
 
     name: Name | None = None
-    birth_date: date | None = None
+    birth_date: Birthday | None = None
     is_hidden: StrictBool | None = None
     is_favorite: StrictBool | None = None
     thumbnail_face_id: FaceRef | None = None
@@ -118,7 +128,7 @@ class PersonChangesIn(PersonIn):
     """What changes: a field that is not there is left alone, null clears."""
 
     name: Name | None = None
-    birth_date: date | None = None
+    birth_date: Birthday | None = None
     is_hidden: StrictBool | None = None
     is_favorite: StrictBool | None = None
     thumbnail_face_id: FaceRef | None = None
