@@ -180,6 +180,22 @@ async def test_a_camera_that_changes_its_resolution_stays_and_is_counted(tmp_pat
     assert (frame.picture.width, frame.picture.height) in {(320, 240), (640, 360)}
 
 
+async def test_a_camera_with_one_of_its_two_streams_is_live_and_says_what_it_lacks(
+    video: CodedVideo,
+) -> None:
+    async with FaultyServer({"main": Mount(video), "sub": Mount(video)}) as server:
+        both = replace(camera(server.url("main"), "both"), sub_url=server.url("sub"))
+        half = replace(camera(server.url("nowhere"), "half"), sub_url=server.url("sub"))
+        watched = Watched()
+        async with watched.watching(both, half):
+            whole = await watched.reaches(both, CameraState.LIVE)
+            lacking = await watched.reaches(half, CameraState.LIVE)
+
+    assert whole.reason == ""
+    assert "main stream fails" in lacking.reason
+    assert "no such path" in lacking.reason
+
+
 class HangingSource:
     """A decoder that never comes back from C."""
 
