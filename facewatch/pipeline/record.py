@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
+from functools import partial
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import EventRecord, Snapshot, SnapshotFace
@@ -209,7 +210,7 @@ async def _version(
         keys = (shared or f"{prefix}/frame.jpg", f"{prefix}/face.jpg")
         with recorder.metrics.timed(Stage.ENCODE):
             frame, face = await loop.run_in_executor(
-                recorder.workers, _encode, scene, recorder.encoder
+                recorder.workers, partial(_encode, scene, recorder.encoder, whole=not shared)
             )
         pictures |= {keys[1]: face} if shared else {keys[0]: frame, keys[1]: face}
         snapshot = _snapshot(visit, version, frame)
@@ -253,8 +254,9 @@ def _scene(shot: Shot) -> Scene:
     return Scene(picture.full(), face)
 
 
-def _encode(scene: Scene, encoder: Encoder) -> tuple[bytes, bytes]:
-    return encoder.jpeg(scene.frame, 85), encoder.jpeg(scene.face, 90)
+def _encode(scene: Scene, encoder: Encoder, *, whole: bool) -> tuple[bytes, bytes]:
+    """Frame and face; nothing for the frame if it is kept already."""
+    return encoder.jpeg(scene.frame, 85) if whole else b"", encoder.jpeg(scene.face, 90)
 
 
 def _crops(visit: Visit, encoder: Encoder) -> list[bytes]:
