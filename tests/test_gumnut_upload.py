@@ -15,7 +15,7 @@ import pytest
 from factories import LOCATION, ORG, a_decision, a_face, a_record, some_deps
 from gumnut_api import done, face_id, face_of, person_id, refused, visit
 from house_api import House, known, open_house
-from videos import audio_only, counting_pictures, shifted
+from videos import audio_only, coded_as, counting_pictures, shifted
 
 from facewatch.api.server import application, serving
 from facewatch.domain.ids import AssetId, from_prefixed, new_id, to_prefixed, to_ruuid
@@ -250,6 +250,17 @@ async def test_videos_that_cannot_be_decoded(house: House, tmp_path: Path, mp4: 
     assert await count(house) == 0
 
 
+async def test_a_small_file_that_unfolds_into_a_huge_picture(house: House, tmp_path: Path) -> None:
+    black = np.zeros((6000, 9000, 3), np.uint8)
+    bomb = coded_as(tmp_path / "bomb.mov", iter([black]), "rgb24", encoder="png").read_bytes()
+    assert len(bomb) < 1 << 20
+
+    status, detail = await refused(house, "POST", "assets", data=form(bomb, "bomb.mov"))
+
+    assert status == 422
+    assert "9000 x 6000" in detail[0]["msg"]
+
+
 @pytest.mark.parametrize(
     ("told", "where"),
     [
@@ -264,6 +275,8 @@ async def test_videos_that_cannot_be_decoded(house: House, tmp_path: Path, mp4: 
         ({"file_created_at": "0001-01-01T00:00:00"}, None),
         ({"file_created_at": "9999-12-31T23:59:59"}, None),
         ({"file_created_at": "2099-01-01T00:00:00Z"}, None),
+        ({"file_modified_at": "0001-01-01T00:00:00"}, None),
+        ({"file_modified_at": "9999-12-31T23:59:59.999999Z"}, None),
     ],
 )
 async def test_what_is_told_must_make_sense(

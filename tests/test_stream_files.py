@@ -7,6 +7,7 @@ from datetime import UTC, datetime, timedelta
 from itertools import product
 from pathlib import Path
 
+import av
 import pytest
 from videos import audio_only, coded_as, counting_pictures, number_in, shifted
 
@@ -127,6 +128,30 @@ def test_timestamps_that_jump_back_do_not_stall(tmp_path: Path) -> None:
     assert times == sorted(times)
     assert times[-1] - times[0] == pytest.approx(3.8, abs=0.1)
     assert [n // 10 for n in numbers(frames)] == [n // 2 for n in range(20)]
+
+
+@pytest.mark.parametrize("by_s", [2e6, 3e11])
+def test_timestamps_that_leap_ahead_end_the_reading(
+    tmp_path: Path, clip: Path, by_s: float
+) -> None:
+    """No recording is so long, no calendar either, and neither are the columns it is kept in."""
+    leaping = tmp_path / "leap.mkv"
+    with av.open(str(clip)) as old, av.open(str(leaping), "w") as new:
+        stream = old.streams.video[0]
+        copy = new.add_stream_from_template(stream)
+        for place, packet in enumerate(old.demux(stream)):
+            if packet.dts is None or packet.pts is None or stream.time_base is None:
+                continue
+            ticks = round(by_s / stream.time_base) if place >= 25 else 0
+            packet.pts, packet.dts, packet.stream = packet.pts + ticks, packet.dts + ticks, copy
+            new.mux(packet)
+    source = FileSource(CAMERA, leaping, looks_per_s=5, start=NOON)
+
+    frames = list(source.frames(threading.Event()))
+
+    assert 0 < len(frames) <= 6
+    assert frames[-1].t_s < 2
+    assert "leap" in source.broke_off
 
 
 def test_grey_pictures(tmp_path: Path) -> None:

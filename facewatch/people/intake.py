@@ -32,7 +32,8 @@ UPLOADS = "uploads"
 """The camera that what is brought is seen by, unless a camera of the org is named as its device."""
 
 LARGEST_PICTURE_BYTES = 64 << 20
-_EARLIEST = datetime(1970, 1, 1, tzinfo=UTC)
+_EARLIEST, _LATEST = datetime(1970, 1, 1, tzinfo=UTC), datetime(9999, 1, 1, tzinfo=UTC)
+"""Postgres takes the ends of the calendar for infinite, and no zone can show them."""
 _HEAD_BYTES = 16
 
 
@@ -101,7 +102,7 @@ class Intake:
 
         Raises:
             NotAPicture, UnreadableStream: it is no picture or clip that can be read.
-            UnusableValue: it was captured before 1970, or lies in the future.
+            UnusableValue: it was captured before 1970 or in the future, or changed before 1970.
             Busy: too much waits.
             DatabaseUnavailable, ObjectStoreUnavailable: it could not be kept.
         """
@@ -163,6 +164,10 @@ def _looked_at(
     if not _EARLIEST <= created <= datetime.now(UTC) + timedelta(days=1):
         raise UnusableValue(
             "file_created_at lies before 1970 or in the future", "say when it was captured"
+        )
+    if not _EARLIEST <= modified < _LATEST:
+        raise UnusableValue(
+            "file_modified_at lies before 1970 or after 9998", "say when the file was changed"
         )
     new = NewAsset(
         id=AssetId(new_id(created)),

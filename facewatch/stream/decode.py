@@ -22,6 +22,8 @@ av.logging.set_level(av.logging.PANIC)
 log = logging.getLogger(__name__)
 
 _USUAL_FRAME_S: Final = 0.04
+_MOST_PIXELS: Final = 50_000_000
+"""In one picture: a few hundred kilobytes may unfold into gigabytes."""
 _NOISE_S: Final = 0.5
 """Timestamps that step back by less are taken for jitter, by more for a new beginning."""
 
@@ -46,7 +48,8 @@ class VideoReader:
         late: Frames left out because there was no time for them; the first is said in the log.
 
     Raises:
-        UnreadableStream: the container has no video, or none that we have a decoder for.
+        UnreadableStream: the container has no video, none that we have a decoder for, or one of
+            over 50 million pixels a picture.
     """
 
     def __init__(
@@ -55,6 +58,8 @@ class VideoReader:
         self.container = container
         self.stream = _video(container, name)
         self.stream.thread_type, self.stream.thread_count = "NONE", 1
+        # what the container says may change in mid-stream: the decoder refuses it as well
+        self.stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
         self._thrift = Thrift(self.stream, looks_per_s)
         self._timeline = Timeline(self.frame_s)
         self._lag = lag
@@ -204,6 +209,12 @@ def _video(container: InputContainer, name: str) -> VideoStream:
             raise UnreadableStream(
                 f"{name}: there is no decoder for its video",
                 "set the camera to H.264 or HEVC, or convert the file",
+            )
+        if stream.width * stream.height > _MOST_PIXELS:
+            raise UnreadableStream(
+                f"{name}: its pictures have {stream.width} x {stream.height} pixels, more than "
+                f"{_MOST_PIXELS // 1_000_000} million",
+                "scale it down first",
             )
         return stream
     others = ", ".join(sorted({stream.type for stream in container.streams})) or "nothing"

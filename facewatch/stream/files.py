@@ -46,6 +46,9 @@ _FIRST_PACKETS: Final = 500
 _MICROSECONDS: Final = 1_000_000
 """libav's unit for whole containers, in a second."""
 
+_LONGEST_S: Final = 14 * 86_400.0
+"""No recording is longer: timestamps beyond are damage, and dates made of them in no calendar."""
+
 _EARLIEST: Final = datetime(1990, 1, 1, tzinfo=UTC)
 """Creation times before this come from recorders whose clock was never set."""
 
@@ -55,7 +58,8 @@ class FileSource:
 
     A frame's `t_s` is its presentation time in the container's own seconds; it was captured at
     *start* + `t_s`, except in transport and program streams, whose clocks start anywhere: there
-    *start* is the time of the first frame. Truncated and damaged files give what can be decoded.
+    *start* is the time of the first frame. Truncated and damaged files give what can be decoded,
+    up to where timestamps leap by more than two weeks.
 
     Args:
         start: When the recording began, or None: as `recorded_start` says.
@@ -127,6 +131,10 @@ class FileSource:
         origin = None if free else 0.0
         for frame, t_s in self._all(reader, stop):
             origin = t_s if origin is None else origin
+            if abs(t_s - origin) > _LONGEST_S:
+                self._broke_off = "its timestamps leap by more than two weeks"
+                log.warning("%r: cannot be read to its end: %s", self, self._broke_off)
+                return
             yield Frame(
                 camera=self._camera,
                 sequence=reader.received,
