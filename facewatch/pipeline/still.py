@@ -96,6 +96,7 @@ class StillThings:
     def __init__(self, rule: Standstill, known: Sequence[SuppressedRegion] = ()) -> None:
         self._rule = rule
         self._spots: list[_Spot] = []
+        self._all_stay_until_s = -math.inf
         for region in known:
             spot = _Spot(region.box, region.pictures, 0.0, rule.here)
             spot.suppressed = region
@@ -146,6 +147,7 @@ class StillThings:
         if found is None:
             found = _Spot(glimpse.box, [glimpse.detection.tiny], clock_s, rule.here)
             self._spots.append(found)
+            self._all_stay_until_s = min(self._all_stay_until_s, clock_s + rule.gap_s)
         else:
             found.same += 1
             found.seen_s = clock_s
@@ -161,12 +163,16 @@ class StillThings:
     def _forget(self, clock_s: float, *, suppressed_too: bool) -> None:
         rule = self._rule
 
-        def stays(spot: _Spot) -> bool:
-            if spot.suppressed is None:
-                return clock_s - spot.seen_s <= rule.gap_s
-            return not suppressed_too or clock_s - spot.seen_s <= rule.forget_s
+        def stays_until_s(spot: _Spot) -> float:
+            return spot.seen_s + (rule.gap_s if spot.suppressed is None else rule.forget_s)
 
-        self._spots = [it for it in self._spots if stays(it)]
+        if clock_s > self._all_stay_until_s:
+            self._spots = [
+                it
+                for it in self._spots
+                if clock_s <= stays_until_s(it) or (it.suppressed and not suppressed_too)
+            ]
+            self._all_stay_until_s = min(map(stays_until_s, self._spots), default=math.inf)
         if len(self._spots) > rule.most:
             self._spots.sort(key=lambda it: (it.suppressed is not None, it.same, it.seen_s))
             del self._spots[: -rule.most]
