@@ -101,6 +101,14 @@ async def test_what_is_brought_is_found_as_what_a_camera_sees(
                 _, picture = await desk.bring(photo, "obama.jpg")
                 _, cut = await desk.bring(cut_off(clip, tmp_path), "cut.mp4")
                 looked = [await desk.looked_at(it["id"]) for it in (picture, cut)]
+                (frame,) = {
+                    it.frame_key for it in await house.events() if "/brought/" in it.frame_key
+                }
+                rhombus = {"x-auth-apikey": key["key"], "x-auth-scheme": "api-token"}
+                async with desk.client.get(
+                    "/media/faces", params={"s3ObjectKey": frame}, headers=rhombus
+                ) as answer:
+                    assert await answer.read() == photo
 
     assert shown["ingest"] == {"status": "success", "percent": 100.0, "message": None}
     assert [it["name"] for it in shown["people"]] == ["Barack Obama"]
