@@ -119,7 +119,7 @@ async def bench(
             say(_json(found, steps, wanted))
         else:
             _show(steps, wanted)
-            click.echo("\n" + verdict(found, wanted))
+            click.echo("\n" + verdict(found, wanted) + "\n  " + _each(steps, found))
         strangers = max(step.strangers_cores for step in steps)
         if strangers > _STRANGERS * wanted.cores:
             note(
@@ -144,6 +144,15 @@ def verdict(found: Capacity, wanted: Wanted) -> str:
         return f"at least {what}; {why}"
     near = "" if found.settled else "at least "
     return f"{near}{what}; limit is the {found.limit.value}\n  {_because(found, wanted)}"
+
+
+def _each(steps: list[Step], found: Capacity) -> str:
+    """What one camera costs where as many as possible are carried."""
+    it = next((step for step in steps if step.cameras == found.cameras), found.at)
+    return (
+        f"each costs {it.cpu_cores / it.cameras:.3f} cores, {it.decoding_cores / it.cameras:.3f} "
+        f"of them to decode, and {it.engine / it.cameras:.1%} of the engine's time"
+    )
 
 
 def _because(found: Capacity, wanted: Wanted) -> str:
