@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 
 _TROUBLE = frozenset({CameraState.STALLED, CameraState.REFUSED, CameraState.GONE})
 
-_READERS_NICE = 10
-"""A tenth of the weight of the other threads, where they are short of cores."""
+_READERS_NICE = 5
+"""A third of the weight of the other threads, where they are short of cores (decision 0102)."""
 
 _LONGEST_VISIT_GAP_S = 86_400.0
 """As the settings allow it."""
