@@ -13,7 +13,7 @@ import aiohttp
 import numpy as np
 import pytest
 from factories import LOCATION, ORG, a_decision, a_face, a_record, some_deps
-from gumnut_api import done, face_id, face_of, person_id, refused, visit
+from gumnut_api import ask, done, face_id, face_of, person_id, refused, visit
 from house_api import House, known, open_house
 from videos import audio_only, coded_as, counting_pictures, shifted
 
@@ -443,6 +443,22 @@ async def test_forgetting_somebody_erases_the_clips_they_are_in(
     assert shown["asset_urls"] is None
     assert [it["id"] for it in shown["faces"]] == [face_of(other)]
     assert objects(tmp_path / "blobs") == []
+
+
+async def test_what_lost_its_pixels_is_kept_anew(house: House, tmp_path: Path, mp4: bytes) -> None:
+    before = await bring(house, mp4)
+    ann = await house.person("Ann")
+    hers = found_in(house, before["id"], decision=a_decision(known(ann)))
+    await house.events.add([hers, found_in(house, before["id"])])
+    await house.done("DELETE", f"people/{ann}")
+
+    status, again = await ask(house, "POST", "assets", data=form(mp4, "a.mp4"))
+
+    assert (status, again["ingest"]["status"]) == (201, "pending")
+    assert again["id"] != before["id"]
+    assert again["asset_urls"]
+    assert (await ask(house, "POST", "assets", data=form(mp4)))[1]["id"] == again["id"]
+    assert (await done(house, "GET", f"assets/{before['id']}"))["asset_urls"] is None
 
 
 async def test_deleting_a_snapshot_leaves_its_visit(house: House, tmp_path: Path) -> None:

@@ -149,6 +149,15 @@ async def test_the_sdk_searches_by_words(gallery: Gallery) -> None:
     assert said[9][0] == "UnprocessableEntityError"
 
 
+async def test_whatever_is_as_far_as_the_threshold_is_found(gallery: Gallery) -> None:
+    for step in range(20):
+        await gallery.picture((255, 11 * step, 10 * step), step)
+    await gallery.look()
+
+    for number, (_, far) in enumerate(found := await gallery.find(query="red", threshold=0.99)):
+        assert await gallery.find(query="red", threshold=far) == found[: number + 1]
+
+
 async def called(house: House, calls: Sequence[dict[str, Any]]) -> Any:
     python = ROOT / ".venvs" / "gumnut-0.85.0" / "bin" / "python"
     if not python.exists():

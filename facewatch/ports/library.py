@@ -365,7 +365,7 @@ class BroughtAssets(Protocol):
     """Pictures and clips that somebody brings, and how far they have been looked at."""
 
     async def known(self, org: OrgId, sha256: bytes) -> AssetId | None:
-        """What was brought before with these very bytes."""
+        """What was brought before with these very bytes, and still has them."""
         ...
 
     async def waiting(self, org: OrgId) -> tuple[int, int]:

@@ -18,7 +18,7 @@ class PostgresIntake:
         self._database = database
 
     async def known(self, org: OrgId, sha256: bytes) -> AssetId | None:
-        """What was brought before with these very bytes."""
+        """What was brought before with these very bytes, and still has them."""
         row = await self._database.row("intake_known", org=org, sha256=sha256)
         return row and AssetId(row["asset"])
 

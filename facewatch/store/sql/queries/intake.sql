@@ -1,6 +1,9 @@
 -- name: intake_known
--- What was brought before with these very bytes.
-SELECT asset FROM intake WHERE org = :org AND sha256 = :sha256;
+-- What was brought before with these very bytes, and still has them.
+SELECT i.asset
+  FROM intake i
+  JOIN asset a ON a.id = i.asset AND a.key <> ''
+ WHERE i.org = :org AND i.sha256 = :sha256;
 
 -- name: intake_room
 SELECT count(*) AS files, coalesce(sum(size_bytes), 0)::bigint AS bytes
