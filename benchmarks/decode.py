@@ -183,7 +183,7 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="a few seconds of each stream")
     parser.add_argument("--rounds", type=int, default=0)
     args = parser.parse_args()
-    seconds, rounds = (8, 3) if args.quick else (30, 5)
+    seconds, rounds = (8, 3) if args.quick else (20, 3)
     rows = []
     for case in CASES:
         with tempfile.TemporaryDirectory(prefix="facewatch-bench-") as folder:
