@@ -402,6 +402,28 @@ async def test_deleting_what_was_brought_takes_its_visits(
     assert (await refused(house, "DELETE", f"assets/{asset['id']}"))[0] == 404
 
 
+async def test_a_visit_that_is_written_while_its_clip_is_deleted_goes_too(
+    house: House, mp4: bytes
+) -> None:
+    asset = await bring(house, mp4)
+    earlier, record = found_in(house, asset["id"]), found_in(house, asset["id"])
+    await house.events.add([earlier])
+
+    async with asyncio.timeout(20):
+        async with house.sql.acquire() as writer, writer.transaction():
+            await writer.execute("SELECT FROM asset FOR KEY SHARE")
+            deleting = asyncio.create_task(done(house, "DELETE", f"assets/{asset['id']}"))
+            waits = "SELECT EXISTS (SELECT FROM pg_locks WHERE NOT granted)"
+            while not await house.sql.fetchval(waits):  # noqa: ASYNC110  # Postgres tells nobody
+                await asyncio.sleep(0.01)
+            await house.events.add([record])
+        await deleting
+
+    assert await house.sql.fetchval("SELECT count(*) FROM face_event") == 0
+    garbage = {row["key"] for row in await house.sql.fetch("SELECT key FROM garbage")}
+    assert {earlier.thumbnail_key, record.thumbnail_key} <= garbage
+
+
 async def test_deleting_a_visit_leaves_what_it_was_found_in(house: House, mp4: bytes) -> None:
     asset = await bring(house, mp4)
     record, other = (found_in(house, asset["id"]) for _ in range(2))

@@ -142,10 +142,12 @@ class PostgresAssets:
 
 async def _remove(work: Work, org: OrgId, asset: AssetId) -> list[str]:
     """Events are locked before assets, as where they are written."""
-    events = await work.fetch("asset_events_lock", asset=asset, org=org)
+    await work.fetch("asset_events_lock", asset=asset, org=org)
     gone = await work.row("asset_lock", asset=asset, org=org)
     if gone is None:
         raise _absent(asset)
+    # Again behind the lock, which may have waited for somebody who was writing another.
+    events = await work.fetch("asset_events_lock", asset=asset, org=org)
     keys = {gone["key"], gone["still_key"]}
     if gone["brought"]:
         for event in events:
