@@ -88,3 +88,23 @@ async def test_nothing_can_be_put_into_a_closed_channel() -> None:
 
     with pytest.raises(RuntimeError):
         await channel.put(1)
+
+
+async def test_lots_hold_what_waits_in_its_order_and_are_handled_when_the_next_is_asked_for() -> (
+    None
+):
+    channel: Channel[int] = Channel(bound=8)
+    for item in range(3):
+        await channel.put(item)
+    lots = channel.lots(2)
+
+    assert await anext(lots) == [0, 1]
+    handled = asyncio.create_task(channel.handled())
+    assert await anext(lots) == [2]
+    await asyncio.sleep(0)
+    assert not handled.done()
+
+    await channel.close()
+    assert [it async for it in lots] == []
+    async with asyncio.timeout(1):
+        await handled

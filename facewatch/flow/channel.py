@@ -38,12 +38,15 @@ class Channel(Generic[T]):
             self._changed.notify_all()
 
     async def handled(self) -> None:
-        """Wait until nothing is inside, and whoever took the last item has asked for the next."""
+        """Wait until nothing is inside, and whoever took the last has asked for more."""
         async with self._changed:
             await self._changed.wait_for(lambda: not self._items and not self._in_hand)
 
-    async def __aiter__(self) -> AsyncIterator[T]:
-        """Items until the channel is closed and drained; for one consumer."""
+    async def lots(self, most: int) -> AsyncIterator[list[T]]:
+        """What is inside, up to *most* items at a time, until it is closed and drained.
+
+        For one consumer.
+        """
         while True:
             async with self._changed:
                 self._in_hand = False
@@ -51,7 +54,12 @@ class Channel(Generic[T]):
                 await self._changed.wait_for(lambda: self._closed or bool(self._items))
                 if not self._items:
                     return
-                item = self._items.popleft()
+                lot = [self._items.popleft() for _ in range(min(most, len(self._items)))]
                 self._in_hand = True
                 self._changed.notify_all()
-            yield item
+            yield lot
+
+    async def __aiter__(self) -> AsyncIterator[T]:
+        """Items until the channel is closed and drained; for one consumer."""
+        async for lot in self.lots(1):
+            yield lot[0]

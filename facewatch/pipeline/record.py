@@ -3,7 +3,7 @@
 import asyncio
 import hashlib
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Executor
 from dataclasses import dataclass, replace
 from datetime import datetime, timedelta
@@ -29,6 +29,8 @@ log = logging.getLogger(__name__)
 _AT_ONCE = 64
 """Versions that are on their way into the spool."""
 _RETRY_S = 1.0
+_TOGETHER = 8
+"""Visits whose pictures are converted in one turn of the engine's thread."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -101,17 +103,54 @@ async def record(visits: Channel[Visit], recorder_now: Callable[[], Recorder]) -
     open_events: dict[EventId, _Written] = {}
     shelf = _Shelf()
     async with asyncio.TaskGroup() as group:
-        async for visit in visits:
-            recorder = recorder_now()
-            before = open_events.get(visit.event)
-            decision = await _decide(visit, recorder)
-            if before is None or _says_more(before, visit, decision):
-                event, pictures = await _version(visit, decision, before, recorder)
-                await shelf.room()
-                group.create_task(shelf.keep(recorder, visit, event, pictures))
-                open_events[visit.event] = _Written(event, visit.best)
-            if visit.closed:
-                del open_events[visit.event]
+        async for lot in visits.lots(_TOGETHER):
+            while lot:
+                visits_now = _apart(lot)
+                lot = lot[len(visits_now) :]
+                recorder = recorder_now()
+                for visit, event, pictures in await _versions(visits_now, open_events, recorder):
+                    await shelf.room()
+                    group.create_task(shelf.keep(recorder, visit, event, pictures))
+                    open_events[visit.event] = _Written(event, visit.best)
+                for visit in visits_now:
+                    if visit.closed:
+                        del open_events[visit.event]
+
+
+def _apart(visits: Sequence[Visit]) -> list[Visit]:
+    """The first of *visits*, up to a second one of the same event."""
+    apart: dict[EventId, Visit] = {}
+    for visit in visits:
+        if visit.event in apart:
+            break
+        apart[visit.event] = visit
+    return list(apart.values())
+
+
+async def _versions(
+    visits: Sequence[Visit], open_events: Mapping[EventId, _Written], recorder: Recorder
+) -> list[tuple[Visit, EventRecord, Mapping[str, bytes]]]:
+    """Of *visits*, each of another event, those that say more than the last version did."""
+    async with asyncio.TaskGroup() as deciding:
+        asked = [deciding.create_task(_decide(visit, recorder)) for visit in visits]
+    telling = [
+        (visit, decision.result(), open_events.get(visit.event))
+        for visit, decision in zip(visits, asked, strict=True)
+    ]
+    telling = [it for it in telling if it[2] is None or _says_more(it[2], it[0], it[1])]
+    fresh = [visit.best for visit, _, before in telling if not _shown(before, visit)]
+    loop = asyncio.get_running_loop()
+    scenes = iter(
+        await loop.run_in_executor(recorder.engine_thread, _scenes, fresh) if fresh else ()
+    )
+    async with asyncio.TaskGroup() as making:
+        made = [
+            making.create_task(
+                _version(*it, None if _shown(it[2], it[0]) else next(scenes), recorder)
+            )
+            for it in telling
+        ]
+    return [(visit, *task.result()) for (visit, _, _), task in zip(telling, made, strict=True)]
 
 
 class _Shelf:
@@ -191,20 +230,32 @@ def decided(
     return replace(decision, quality=best)
 
 
+def _shown(before: _Written | None, visit: Visit) -> bool:
+    """Whether an earlier version has the picture of *visit*."""
+    return before is not None and before.shot is visit.best
+
+
 async def _version(
-    visit: Visit, decision: Decision | None, before: _Written | None, recorder: Recorder
+    visit: Visit,
+    decision: Decision | None,
+    before: _Written | None,
+    scene: Scene | None,
+    recorder: Recorder,
 ) -> tuple[EventRecord, Mapping[str, bytes]]:
-    """The next version of *visit*'s event, and the pictures that no earlier version has."""
+    """The next version of *visit*'s event, and the pictures that no earlier version has.
+
+    *scene* is its best shot, unless the version *before* shows it.
+    """
     loop = asyncio.get_running_loop()
     version = before.record.version + 1 if before else 1
     camera = recorder.camera_of(visit.camera)
     prefix = f"{event_prefix(camera.org, visit.event, visit.first_seen)}/{version}"
     pictures: dict[str, bytes] = {}
-    if before and before.shot is visit.best:
+    if scene is None:
+        assert before is not None
         earlier = before.record
         shown = (earlier.snapshot, earlier.face, earlier.frame_key, earlier.thumbnail_key)
     else:
-        scene = await loop.run_in_executor(recorder.engine_thread, _scene, visit.best)
         reel = recorder.reel
         shared = reel.frame_key if reel else ""
         keys = (shared or f"{prefix}/frame.jpg", f"{prefix}/face.jpg")
@@ -246,6 +297,10 @@ async def _version(
         look_keys=look_keys,
     )
     return event, pictures
+
+
+def _scenes(shots: Sequence[Shot]) -> list[Scene]:
+    return [_scene(shot) for shot in shots]
 
 
 def _scene(shot: Shot) -> Scene:

@@ -71,7 +71,7 @@ class ArrayPicture:
 
 
 def is_picture(head: bytes) -> bool:
-    """Whether a file that begins so, with 12 bytes at least, is a picture of any kind we know of.
+    r"""Whether a file that begins so, with 12 bytes at least, is a picture of any kind we know of.
 
     >>> is_picture(b"RIFF\x24\0\0\0AVI LIST"), is_picture(b"\xff\xd8\xff\xe0\0\x10JFIF\0\1")
     (False, True)
