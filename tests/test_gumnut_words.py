@@ -19,6 +19,7 @@ from clips import a_pair, coloured
 from factories import NOON, ORG, a_face, a_template
 from gumnut_api import done, face_id, person_id, refused, with_faces
 from house_api import House, a_visit, known, open_house
+from videos import shifted
 
 from facewatch.app.words import shown
 from facewatch.domain.events import EventRecord
@@ -32,6 +33,8 @@ from facewatch.store.blobs import LocalBlobs
 from facewatch.store.database import Database
 from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.vectors import PostgresPictureVectors
+from facewatch.stream.encode import encode_video
+from facewatch.stream.files import duration_s
 from facewatch.vision.clip import Clip
 from facewatch.vision.clip_cards import ClipCard, card
 from facewatch.vision.pictures import JpegPngEncoder
@@ -412,6 +415,15 @@ async def test_a_clip_is_found_once_by_its_nearest_frame(gallery: Gallery, tmp_p
         assert found == asset
         assert near < 0.2
         assert [it for it, _ in rest] == [asset_of(still)] * (words == "red")
+
+
+def test_a_clip_that_tells_no_length_is_not_looked_at_for_ever(tmp_path: Path) -> None:
+    small = (coloured(*RED, 32, 32) for _ in range(3_700))
+    encode_video(tmp_path / "a.mkv", small, fps=1, gop=50)
+    endless = shifted(tmp_path / "a.mkv", tmp_path / "live.mkv", 0, live="1")
+
+    assert duration_s(endless) is None
+    assert sum(1 for _ in shown(Event(), endless)) == 3_600
 
 
 def a_clip(folder: Path, colours: list[tuple[int, int, int]]) -> bytes:

@@ -12,6 +12,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from functools import partial
+from itertools import islice
 from pathlib import Path
 
 from facewatch.app.recognition import runtime
@@ -38,6 +39,8 @@ _AGAIN_S = 5.0
 _TROUBLE_S = 5.0
 _MOST_FRAMES = 64
 """Of a clip: one a second, fewer a second of what is longer than a minute."""
+_MOST_LOOKS = 3600
+"""Of a clip that tells no length, or a wrong one: one a second of its first hour."""
 _NICE = 10
 
 
@@ -156,7 +159,7 @@ def shown(leave: threading.Event, body: bytes | Path) -> Iterator[tuple[int, Pic
     source = FileSource(
         CameraId(new_id()), body, looks_per_s=min(1.0, _MOST_FRAMES / max(seconds, 1.0))
     )
-    for frame in source.frames(leave):
+    for frame in islice(source.frames(leave), _MOST_LOOKS):
         yield int(frame.t_s * 1000), frame.picture
 
 
