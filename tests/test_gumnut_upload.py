@@ -4,7 +4,7 @@ import asyncio
 import base64
 import hashlib
 import zlib
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from house_api import House, known, open_house
 from videos import audio_only, coded_as, counting_pictures, shifted
 
 from facewatch.api.server import application, serving
+from facewatch.app.intake import Straight
 from facewatch.domain.ids import AssetId, from_prefixed, new_id, to_prefixed, to_ruuid
 from facewatch.people.intake import Room
 from facewatch.store.blobs import LocalBlobs
@@ -422,6 +423,32 @@ async def test_a_visit_that_is_written_while_its_clip_is_deleted_goes_too(
     assert await house.sql.fetchval("SELECT count(*) FROM face_event") == 0
     garbage = {row["key"] for row in await house.sql.fetch("SELECT key FROM garbage")}
     assert {earlier.thumbnail_key, record.thumbnail_key} <= garbage
+
+
+async def test_pixels_that_are_being_kept_get_their_row_when_the_work_is_called_off(
+    house: House, tmp_path: Path
+) -> None:
+    began, go_on = asyncio.Event(), asyncio.Event()
+
+    class Slow(LocalBlobs):
+        async def put_all(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
+            began.set()
+            await go_on.wait()
+            await super().put_all(objects)
+
+    record = a_record(house.camera.id, closed=True)
+    adding = asyncio.create_task(
+        Straight(Slow(tmp_path / "blobs"), house.events).add(record, {record.frame_key: JPEG})
+    )
+    async with asyncio.timeout(20):
+        await began.wait()
+        adding.cancel()
+        go_on.set()
+        with pytest.raises(asyncio.CancelledError):
+            await adding
+
+    assert [it.id for it in await house.events.page(ORG, 9)] == [record.id]
+    assert len(objects(tmp_path / "blobs")) == 1
 
 
 async def test_deleting_a_visit_leaves_what_it_was_found_in(house: House, mp4: bytes) -> None:

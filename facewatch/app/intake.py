@@ -120,7 +120,7 @@ class _Gone(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class _Straight:
+class Straight:
     """Takes events into the stores at once: what was brought is the spool, and begins again."""
 
     blobs: Blobs
@@ -128,8 +128,14 @@ class _Straight:
     turn: asyncio.Lock = field(default_factory=asyncio.Lock)
 
     async def add(self, event: EventRecord, pictures: Mapping[str, bytes]) -> None:
+        """Cancelled, it is finished first: nobody would find pixels that no row names."""
         async with self.turn:  # one connection is enough
-            await self._add(event, pictures)
+            adding = asyncio.create_task(self._add(event, pictures))
+            try:
+                await asyncio.shield(adding)
+            except asyncio.CancelledError:
+                await adding
+                raise
 
     async def _add(self, event: EventRecord, pictures: Mapping[str, bytes]) -> None:
         await self.blobs.put_all([(key, body, content_type(key)) for key, body in pictures.items()])
@@ -257,7 +263,7 @@ class _Lane:
             _Gone: there is no use going on.
         """
         visits: Channel[Visit] = Channel(VISITS_BOUND)
-        sink = _Straight(self.stores.blobs, self.stores.events)
+        sink = Straight(self.stores.blobs, self.stores.events)
         recorder = recorder_for(
             lambda _: camera, self.recognition, sink, lambda _visit, _event: None, reel
         )
