@@ -1,7 +1,9 @@
 """No more is decoded than it takes to see every picture that is due."""
 
 import logging
+import math
 import threading
+from collections.abc import Callable
 from itertools import pairwise
 from pathlib import Path
 
@@ -18,11 +20,13 @@ from facewatch.stream.files import FileSource
 _PATTERN = {"bf": "3", "b_strategy": "0", "b-pyramid": "none", "g": "100", "sc_threshold": "0"}
 
 
-def seen(path: Path, looks_per_s: float) -> tuple[list[tuple[int, float]], VideoReader]:
+def seen(
+    path: Path, looks_per_s: float, time_for: Callable[[], float] = lambda: math.inf
+) -> tuple[list[tuple[int, float]], VideoReader]:
     """Number and time of the pictures that are looked at, and who decoded them."""
     looks = []
     with av.open(str(path)) as container:
-        reader = VideoReader(container, "a clip", looks_per_s)
+        reader = VideoReader(container, "a clip", looks_per_s, time_for=time_for)
         for packet in reader.packets(threading.Event()):
             for frame, t_s in reader.due(packet):
                 looks.append((number_in(frame.to_ndarray(format="bgr24")), t_s))
@@ -89,6 +93,38 @@ def test_a_look_at_the_nearest_key_picture_will_do(
     assert right(looks, 25)
     assert len(looks) == pytest.approx(7, abs=1)
     assert max(b - a for (_, a), (_, b) in pairwise(looks)) <= 2.05
+
+
+@pytest.mark.parametrize(("encoder", "options"), KEYS[:3])
+def test_key_pictures_alone_while_there_is_no_time_for_more(
+    tmp_path: Path, encoder: str, options: dict[str, str]
+) -> None:
+    pictures = counting_pictures(400, 160, 120)
+    path = coded_as(tmp_path / "keys.mp4", pictures, "yuv420p", options, encoder=encoder)
+    asked = iter(range(400))
+
+    looks, reader = seen(
+        path,
+        5,
+        lambda: 1.4 if 100 <= next(asked) < 275 else math.inf,  # a packet each
+    )
+
+    in_need = [number for number, t_s in looks if 6 <= t_s <= 10.5]
+    assert in_need == [number for number in in_need if number % 25 == 0]
+    assert len(in_need) >= 4
+    assert right(looks, 25)
+    assert [number for number, t_s in looks if t_s >= 13] == [n % 256 for n in range(325, 400, 5)]
+    assert reader.decoded < 300
+
+
+def test_key_pictures_that_are_too_seldom_do_not_make_do(tmp_path: Path) -> None:
+    options = {"g": "50", "bf": "0", "sc_threshold": "0"}
+    path = coded_as(tmp_path / "seldom.mp4", counting_pictures(250), "yuv420p", options)
+
+    looks, reader = seen(path, 5, lambda: 1.0)
+
+    assert reader.decoded == 250
+    assert len(looks) == 50
 
 
 def test_of_many_key_pictures_only_those_that_are_looked_at(tmp_path: Path) -> None:

@@ -36,6 +36,7 @@ from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
 from facewatch.pipeline.deliver import deliver
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
 from facewatch.pipeline.record import record
+from facewatch.pipeline.shedding import Shedding
 from facewatch.pipeline.visit import Visit, Visitors
 from facewatch.ports.streams import Frame, Source
 from facewatch.settings import Settings
@@ -75,14 +76,17 @@ async def run_service(
     metrics = recognition.metrics
     board = Board(metrics)
     names: dict[CameraId, str] = {}
+    shedding = Shedding()
 
     def taken(camera: CameraId, frame: Frame, waited_s: float) -> None:
         metrics.took(Stage.WAIT, waited_s)
         metrics.took(Stage.CAPTURE_TO_LOOK, max(time.time() - frame.at.timestamp(), 0.0))
+        shedding.looked(camera)
         if name := names.get(camera):
             metrics.frames_looked_at.labels(name).inc()
 
     def replaced(camera: CameraId) -> None:
+        shedding.replaced()
         if name := names.get(camera):
             metrics.frames_dropped.labels(name).inc()
 
@@ -93,7 +97,9 @@ async def run_service(
     frames: Mailbox[CameraId, Frame] = Mailbox(on_replaced=replaced, on_taken=taken)
     visits: Channel[Visit] = Channel(VISITS_BOUND)
     watch = Watch(
-        lambda camera: keep_watching(camera, _opener(settings), frames, board, _patience(settings)),
+        lambda camera: keep_watching(
+            camera, _opener(settings, shedding), frames, board, _patience(settings)
+        ),
         board.forget,
     )
     known = await known_regions(stores, settings.recognition.still_after_s)
@@ -179,7 +185,7 @@ def _live_visitors(settings: Settings, known: Known) -> Callable[[CameraId], Vis
     )
 
 
-def _opener(settings: Settings) -> Callable[[Camera], Source]:
+def _opener(settings: Settings, shedding: Shedding) -> Callable[[Camera], Source]:
     rule, patience = settings.recognition, settings.cameras
     return lambda camera: open_source(
         camera,
@@ -187,6 +193,7 @@ def _opener(settings: Settings) -> Callable[[Camera], Source]:
         open_timeout_s=patience.open_timeout_s,
         read_timeout_s=patience.read_timeout_s,
         decode_on=patience.decode_on,
+        time_for=shedding.time_for,
     )
 
 

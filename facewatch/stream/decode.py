@@ -1,8 +1,9 @@
 """Packets become the frames that are due: common to cameras and files."""
 
 import logging
+import math
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Final, Protocol
 
 import av
@@ -53,14 +54,19 @@ class VideoReader:
     """
 
     def __init__(
-        self, container: InputContainer, name: str, looks_per_s: float, lag: Lag | None = None
+        self,
+        container: InputContainer,
+        name: str,
+        looks_per_s: float,
+        lag: Lag | None = None,
+        time_for: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self.container = container
         self.stream = _video(container, name)
         self.stream.thread_type, self.stream.thread_count = "NONE", 1
         # what the container says may change in mid-stream: the decoder refuses it as well
         self.stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
-        self._thrift = Thrift(self.stream, looks_per_s)
+        self._thrift = Thrift(self.stream, looks_per_s, time_for)
         self._timeline = Timeline(self.frame_s)
         self._lag = lag
         self._left_out = False

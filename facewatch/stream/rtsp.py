@@ -6,7 +6,7 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Generator, Iterator
+from collections.abc import Callable, Generator, Iterator
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -59,12 +59,14 @@ class RtspSource:
         open_timeout_s: float = 10.0,
         read_timeout_s: float = 5.0,
         decode_on: DecodeOn = "cpu",
+        time_for: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._camera = camera
         self._looks_per_s = looks_per_s
         self._open_timeout_s = open_timeout_s
         self._read_timeout_s = read_timeout_s
         self._decode_on = decode_on
+        self._time_for = time_for
         self._reader: VideoReader | None = None
 
     handicap = ""
@@ -116,7 +118,9 @@ class RtspSource:
     def packets(self, stop: Stop) -> Iterator[tuple[VideoReader, "av.Packet[VideoStream]"]]:
         """What arrives, coded as it is, with the reader that can decode it; ends as `frames`."""
         with self._opened() as container:
-            self._reader = reader = VideoReader(container, repr(self), self._looks_per_s, Lag())
+            self._reader = reader = VideoReader(
+                container, repr(self), self._looks_per_s, Lag(), self._time_for
+            )
             packets = reader.packets(stop)
             while (packet := self._next(packets)) is not None:
                 yield reader, packet

@@ -1,8 +1,9 @@
 """One way to open whatever a camera's URL names, and to ask what is there."""
 
+import math
 import threading
 import time
-from collections.abc import Generator
+from collections.abc import Callable, Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -31,8 +32,12 @@ def open_source(
     open_timeout_s: float = 10.0,
     read_timeout_s: float = 5.0,
     decode_on: DecodeOn = "cpu",
+    time_for: Callable[[], float] = lambda: math.inf,
 ) -> "RtspSource | PairedSource | PlayedFile":
     """The source that the camera's URL names: rtsp, rtsps, file or a plain path.
+
+    *time_for* is asked by the reader's thread how many looks a second there is time for: below
+    what is wanted, key pictures that come about as often may be all that is decoded.
 
     Raises:
         InvalidRequest: the URL has another scheme, or no host; or there is a sub-stream, and one of
@@ -46,6 +51,7 @@ def open_source(
             open_timeout_s=open_timeout_s,
             read_timeout_s=read_timeout_s,
             decode_on=decode_on,
+            time_for=time_for,
         )
 
     parts = urlsplit(camera.url)

@@ -5,6 +5,7 @@ nothing needs to be decoded until somebody looks again. How often either comes i
 change their rate and their pattern when it gets dark or somebody sets them anew.
 """
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, IntEnum, auto
@@ -20,6 +21,8 @@ _EARLY_S: Final = 0.001
 """A picture counts as due this much before its time: timestamps are rounded."""
 _TOLERANCE: Final = 1.05
 """Pictures that come this much more seldom than somebody looks are often enough."""
+_TOLERANCE_IN_NEED: Final = 1.5
+"""The same where there is no time for all looks."""
 
 _WINDOW: Final = 50
 """Packets over which the stream's rate is measured."""
@@ -85,9 +88,17 @@ class Thrift:
     Where references come hardly more often than somebody looks, they are all that is looked at:
     a look may then be late by what lies between two. Where they are denser a due picture that
     nobody refers to is decoded as well, because it adds little: looks keep to their ticks.
+
+    *time_for* is asked how many looks a second there is time for.
     """
 
-    def __init__(self, stream: VideoStream, looks_per_s: float) -> None:
+    def __init__(
+        self,
+        stream: VideoStream,
+        looks_per_s: float,
+        time_for: Callable[[], float] = lambda: math.inf,
+    ) -> None:
+        self._time_for = time_for
         self._period = 1 / looks_per_s
         self._use_of = uses_in(stream)
         self._times: deque[float] = deque(maxlen=_WINDOW)
@@ -128,7 +139,7 @@ class Thrift:
             return Way.SKIP if self._key_pace else Way.DECODE
         use, t_s = self._use_of(packet), float(packet.pts * packet.time_base)
         self._learn(use, t_s)
-        if key_s := self._often_enough(Use.KEY):
+        if key_s := self._often_enough(Use.KEY) or self._must_do(Use.KEY):
             self._key_pace = self._key_pace or Pace(self._looks_per_s, self._tick_s)
             wanted = use is Use.KEY and self._key_pace.due(t_s, key_s / 2)
             return Way.ALONE if wanted else Way.SKIP
@@ -168,11 +179,23 @@ class Thrift:
 
     def _often_enough(self, kind: Use) -> float:
         """Seconds between pictures of this kind if there are enough for every look, else 0."""
-        gaps, frame_s = self._gaps[kind], self.frame_s
+        apart_s = self._apart_s(kind)
+        return apart_s if apart_s <= _TOLERANCE * self._period else 0.0
+
+    def _must_do(self, kind: Use) -> float:
+        """The same for every look that there is time for."""
+        time_for = self._time_for()
+        if time_for == math.inf:
+            return 0.0
+        apart_s = self._apart_s(kind)
+        return apart_s if apart_s * time_for <= _TOLERANCE_IN_NEED else 0.0
+
+    def _apart_s(self, kind: Use) -> float:
+        """The most seconds between pictures of this kind; 0 while too few came to tell."""
+        gaps = self._gaps[kind]
         if len(gaps) <= _KNOWN[kind.name]:
             return 0.0
-        apart_s = max(*gaps, self._since[kind]) * frame_s
-        return apart_s if apart_s <= _TOLERANCE * self._period else 0.0
+        return max(*gaps, self._since[kind]) * self.frame_s
 
 
 def uses_in(stream: VideoStream) -> Callable[["av.Packet[VideoStream]"], Use]:
