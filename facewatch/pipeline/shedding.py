@@ -9,17 +9,17 @@ from facewatch.domain.ids import CameraId
 
 log = logging.getLogger(__name__)
 
-_WINDOW_S = 5.0
-_REST_S = 30.0
-_LONGEST_REST_S = 240.0
+_WINDOW_S = 3.0
+_REST_S = 60.0
+_LONGEST_REST_S = 600.0
 
 
 class Shedding:
     """Says readers how many looks a second of each camera there is time for.
 
     Decoding that nobody looks at takes the time that looking needs. Where over half of the
-    frames of five seconds are replaced unseen, readers are told what was seen instead; those
-    whose key pictures come about as often decode nothing else. After half a minute everything
+    frames of three seconds are replaced unseen, readers are told what was seen instead; those
+    whose key pictures come about as often decode nothing else. After a minute everything
     is tried again, each time later if that was too early. One measure for all cameras: each
     keeps its share. Event loop only, but for `time_for`.
     """
