@@ -61,7 +61,7 @@ bench: install ## every benchmark at reduced sizes, 15 minutes at most; ARGS="NA
 	@$(BIN)/facewatch models fetch
 	@$(BIN)/python benchmarks/run.py --quick $(ARGS)
 
-bench-full: install ## every benchmark at full size: hours, and 30 GB of disk
+bench-full: install ## every benchmark at full size that was not run yet: 2 hours, 25 GB of disk; ARGS="--again"
 	@$(BIN)/facewatch models fetch
 	@$(BIN)/python benchmarks/run.py $(ARGS)
 

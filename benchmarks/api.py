@@ -276,7 +276,7 @@ def main() -> None:
         return
     if given.quick:
         given.rounds = 10
-    with tempfile.TemporaryDirectory(prefix="fw-bench-", dir="/tmp") as folder:
+    with tempfile.TemporaryDirectory(prefix="fw-bench-") as folder:
         os.chmod(folder, 0o755)
         exact = asyncio.run(compare(Path(folder), given.rounds, given.seconds, given.connections))
     if not exact:

@@ -1,61 +1,42 @@
-"""Every benchmark of this folder in turn, their figures in one file, and a table at the end.
+"""Every benchmark of this folder in turn, their figures in files, and what was reached at the end.
 
 A script that takes ``--quick`` is a benchmark; a new one needs no entry anywhere. Its standard
 output is JSON lines, then a table. One that says ``{"skipped": "why"}`` was not run. Nothing else
 should use the machine meanwhile.
 
-    .venv/bin/python benchmarks/run.py [--quick] [NAME ...]
+    .venv/bin/python benchmarks/run.py [--quick] [--again] [NAME ...]
 
-With --quick all of them take less than 15 minutes; one that takes longer than its share is ended
-and counts as failed. Ctrl-C ends the one that runs, and shows what there is.
+With --quick all of them take less than 15 minutes. At full size what ran to its end on this machine
+before is not run again, unless it is named or --again is given: a run that was broken off goes on.
+One that takes several times as long as it should (`plan.py`) is ended; whatever becomes of one, the
+others are run. Ctrl-C ends the one that runs, and shows what there is.
+
+Written below FACEWATCH_HOME (`.home`), in benchmarks/quick or benchmarks/full: NAME.jsonl, a file a
+script; goals.jsonl, a line a goal; summary.md, the tables of the end. The status is 0 if nothing
+failed, whatever was reached.
 """
 
 import argparse
 import json
-import os
+import shutil
 import signal
-import subprocess
 import sys
-import threading
+import tempfile
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any, TextIO
+
+from goals import judged, verdict
+from kept import Line, finished, head, results, tail
+from plan import QUICK_S, plan_of
+from running import Run, run
 
 from facewatch.app.machine import Machine
 from facewatch.cli.output import table
 
 _HERE = Path(__file__).parent
-_QUICK_S = 15 * 60.0
-_ONE_QUICK_S = 150.0
-_ENDING_S = 30.0
-"""A script may take so long to stop its servers and delete its folders."""
-_WIDEST = 90
-
-
-@dataclass
-class Run:
-    """One script, and what became of it."""
-
-    name: str
-    outcome: str = "ok"
-    took_s: float = 0.0
-    lines: list[dict[str, Any]] = field(default_factory=list)
-
-    @property
-    def failed(self) -> bool:
-        return not (self.outcome == "ok" or self.outcome.startswith("skipped"))
-
-    def row(self) -> list[object]:
-        last = self.lines[-1] if self.lines else {}
-        figures = ", ".join(f"{key} {value}" for key, value in last.items() if _is_figure(value))
-        return [self.name, self.outcome, f"{self.took_s:.0f} s", len(self.lines), figures[:_WIDEST]]
-
-
-def _is_figure(value: object) -> bool:
-    return isinstance(value, int | float) and not isinstance(value, bool)
+_GB = 1e9
+_RUNS = ["benchmark", "outcome", "minutes", "lines"]
 
 
 def benchmarks(names: Sequence[str]) -> list[Path]:
@@ -63,7 +44,7 @@ def benchmarks(names: Sequence[str]) -> list[Path]:
     found = [
         path
         for path in sorted(_HERE.glob("*.py"))
-        if path != Path(__file__) and '"--quick"' in path.read_text("utf-8")
+        if path != Path(__file__) and 'add_argument("--quick"' in path.read_text("utf-8")
     ]
     if unknown := set(names) - {path.stem for path in found}:
         sys.exit(f"no benchmark: {', '.join(sorted(unknown))}; there are: {_listed(found)}")
@@ -74,104 +55,116 @@ def _listed(paths: Sequence[Path]) -> str:
     return ", ".join(path.stem for path in paths)
 
 
-def run(script: Path, *, quick: bool, most_s: float | None, results: TextIO) -> Run:
-    """Run *script*; its output is shown, and its figures go to *results* as they come."""
-    done, began = Run(script.stem), time.monotonic()
-    process = subprocess.Popen(
-        [sys.executable, str(script), *(["--quick"] if quick else [])],
-        stdout=subprocess.PIPE,
-        text=True,
-        cwd=_HERE.parent,
-        env={**os.environ, "PYTHONPATH": str(_HERE.parent)},
-        start_new_session=True,
-    )
-    late = threading.Event()
-    clock = threading.Timer(most_s or threading.TIMEOUT_MAX, _end, (process, late))
-    clock.daemon = True
-    clock.start()
-    try:
-        assert process.stdout is not None
-        for text in process.stdout:
-            print(text, end="", flush=True)
-            if (line := _figures(text)) is not None:
-                done.lines.append(line)
-                results.write(json.dumps({"script": done.name, **line}) + "\n")
-                results.flush()
-        status = process.wait()
-        done.outcome = "ok" if status == 0 else f"failed with status {status}"
-        if late.is_set():
-            done.outcome = f"ended after {most_s:.0f} s"
-        elif done.lines and (why := done.lines[-1].get("skipped")):
-            done.outcome = f"skipped: {why}"
-    except KeyboardInterrupt:
-        done.outcome = "interrupted"
-    finally:
-        clock.cancel()
-        if process.poll() is None:
-            _end(process, late)
-        done.took_s = time.monotonic() - began
-    return done
-
-
-def _figures(text: str) -> dict[str, Any] | None:
-    """The JSON object that *text* is, if it is one."""
-    if not text.startswith("{"):
-        return None
-    try:
-        found = json.loads(text)
-    except ValueError:
-        return None
-    return found if isinstance(found, dict) else None
-
-
-def _end(process: "subprocess.Popen[str]", late: threading.Event) -> None:
-    """Ask *process* to end as Ctrl-C does; kill it and its children if it does not."""
-    late.set()
-    process.send_signal(signal.SIGINT)
-    try:
-        process.wait(_ENDING_S)
-    except subprocess.TimeoutExpired:
-        os.killpg(process.pid, signal.SIGKILL)
-
-
 def run_all(scripts: Sequence[Path], *, quick: bool, into: Path) -> list[Run]:
     """Run *scripts* in turn; an interrupted one is the last."""
     runs: list[Run] = []
     began = time.monotonic()
-    with into.open("w", encoding="utf-8") as results:
-        start = {"machine": Machine.here().shown(), "quick": quick, "at": _now()}
-        results.write(json.dumps(start) + "\n")
-        for script in scripts:
-            left = _QUICK_S - (time.monotonic() - began)
-            if quick and left <= 0:
-                runs.append(Run(script.stem, "no time left"))
-                continue
-            print(f"\n== {script.stem}", flush=True)
-            most_s = min(_ONE_QUICK_S, left) if quick else None
-            runs.append(run(script, quick=quick, most_s=most_s, results=results))
-            if runs[-1].outcome == "interrupted":
-                break
+    for number, script in enumerate(scripts, 1):
+        gone = time.monotonic() - began
+        rest = sum(plan_of(it.stem).usual_s(quick) for it in scripts[number - 1 :])
+        print(
+            f"\n== {number} of {len(scripts)}: {script.stem}"
+            f" ({_minutes(gone)} gone, about {_minutes(rest)} to go)",
+            flush=True,
+        )
+        runs.append(_run_one(script, quick, QUICK_S - gone if quick else None, into))
+        print(f"== {script.stem}: {runs[-1].outcome}, {runs[-1].took_s:.0f} s", flush=True)
+        if runs[-1].outcome == "interrupted":
+            break
     return runs
 
 
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%dT%H%M%SZ")
+def _run_one(script: Path, quick: bool, left_s: float | None, into: Path) -> Run:
+    plan = plan_of(script.stem)
+    free = shutil.disk_usage(tempfile.gettempdir()).free
+    if left_s is not None and left_s <= 0:
+        return Run(script.stem, "no time left")
+    if not quick and free < plan.disk_gb * _GB:
+        room = f"{plan.disk_gb:g} GB of {tempfile.gettempdir()}, {free / _GB:.0f} are free"
+        return Run(script.stem, f"no room: it needs {room}")
+    most_s = plan.most_s(quick) if left_s is None else min(plan.most_s(quick), left_s)
+    with (into / f"{script.stem}.jsonl").open("w", encoding="utf-8") as lines:
+        lines.write(json.dumps(head(script.stem)) + "\n")
+        done = run(script, quick=quick, most_s=most_s, results=lines)
+        lines.write(json.dumps(tail(done.outcome, done.took_s)) + "\n")
+    return done
+
+
+def _minutes(seconds: float) -> str:
+    """
+    >>> _minutes(125.4)
+    '2:05'
+    """
+    return f"{int(seconds) // 60}:{int(seconds) % 60:02}"
+
+
+def before(scripts: Sequence[Path], folder: Path) -> dict[str, Run]:
+    """Those that ran to their end."""
+    found = {it.stem: finished(folder, it.stem) for it in scripts}
+    return {
+        name: Run(name, f"ok, on {it[0]['at']}, {it[0]['commit']}", it[2]["took_s"], it[1])
+        for name, it in found.items()
+        if it
+    }
+
+
+def told(goals: Sequence[Line], runs: Sequence[Run], quick: bool) -> list[Line]:
+    """*goals*, and of a run of everything at reduced sizes how long it took."""
+    if not quick or len(runs) < len(benchmarks([])):
+        return list(goals)
+    minutes = round(sum(it.took_s for it in runs) / 60, 1)
+    late = minutes > QUICK_S / 60 or any(it.failed for it in runs)
+    whole = {"goal": "make bench, minutes", "benchmark": "run", "measured": minutes}
+    return [*goals, whole | {"bar": "<= 15", "at": "", "verdict": verdict(not late)}]
+
+
+def sum_up(runs: Sequence[Run], goals: Sequence[Line], into: Path, quick: bool) -> None:
+    """What became of each, and of each goal: as lines, as tables, and in files."""
+    done = [[it.name, it.outcome, _minutes(it.took_s), len(it.lines)] for it in runs]
+    rows = [list(it.values()) for it in goals]
+    for it in goals:
+        print(json.dumps(it))
+    for columns, shown in ((_RUNS, done), (list(goals[0]), rows)):
+        print()
+        table(columns, shown)
+    here = Machine.here()
+    machine = f"{here.cores} cores, {here.processor}, {here.memory_gib} GiB, {here.system}"
+    tables = [_markdown(_RUNS, done), _markdown(list(goals[0]), rows)]
+    text = "\n".join([f"{'Reduced' if quick else 'Full'} sizes. {machine}.\n", *tables])
+    (into / "summary.md").write_text(text, "utf-8")
+    (into / "goals.jsonl").write_text("".join(json.dumps(it) + "\n" for it in goals), "utf-8")
+
+
+def _markdown(columns: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
+    lines = [columns, ["---"] * len(columns), *rows]
+    cells = [["" if it is None else str(it).replace("|", "\\|") for it in row] for row in lines]
+    return "".join(f"| {' | '.join(row)} |\n" for row in cells)
+
+
+def _interrupt(*_: object) -> None:
+    raise KeyboardInterrupt
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("names", nargs="*", metavar="NAME", help="only these")
     parser.add_argument("--quick", action="store_true", help="at reduced sizes")
-    home = Path(os.environ.get("FACEWATCH_HOME") or _HERE.parent / ".home")
-    parser.add_argument("--results", type=Path, default=home / "benchmarks" / "results")
+    parser.add_argument("--again", action="store_true", help="also what was run before")
     given = parser.parse_args()
-    scripts = benchmarks(given.names)
-    given.results.mkdir(parents=True, exist_ok=True)
-    into = given.results / f"{_now()}.jsonl"
-    runs = run_all(scripts, quick=given.quick, into=into)
-    print()
-    table(["benchmark", "outcome", "took", "lines", "last figures"], [it.row() for it in runs])
-    print(f"{sum(it.took_s for it in runs) / 60:.1f} minutes; every figure: {into}")
+    signal.signal(signal.SIGTERM, _interrupt)
+    scripts, into = benchmarks(given.names), results(given.quick)
+    into.mkdir(parents=True, exist_ok=True)
+    had = {} if given.quick or given.again or given.names else before(scripts, into)
+    if had:
+        print(f"run before, and not again without --again: {', '.join(had)}")
+    new = run_all([it for it in scripts if it.stem not in had], quick=given.quick, into=into)
+    runs = sorted([*had.values(), *new], key=lambda it: it.name)
+    figures = {it.name: it.lines for it in runs if not it.failed}
+    sum_up(runs, told(judged(figures, given.quick), runs, given.quick), into, given.quick)
+    print(f"{_minutes(sum(it.took_s for it in new))} minutes; every figure: {into}")
+    for it in runs:
+        if it.failed:
+            print(f"{it.name}: {it.outcome}", file=sys.stderr)
     if any(it.outcome == "interrupted" for it in runs):
         sys.exit(130)
     sys.exit(any(it.failed for it in runs))

@@ -1,0 +1,55 @@
+"""How long each benchmark takes, what room it needs, and how long it may take at most."""
+
+from dataclasses import dataclass
+
+QUICK_S = 15 * 60.0
+"""What all of them have together at reduced sizes."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """One script.
+
+    Attributes:
+        quick_s, full_s: As it was on two cores that nobody else used (docs/performance.md).
+        disk_gb: Of temporary files, at full size.
+    """
+
+    quick_s: float = 30.0
+    full_s: float = 300.0
+    disk_gb: float = 1.0
+
+    def usual_s(self, quick: bool) -> float:
+        return self.quick_s if quick else self.full_s
+
+    def most_s(self, quick: bool) -> float:
+        """When it is ended: a slow machine may take a few times as long."""
+        return max(60.0, 3 * self.quick_s) if quick else max(900.0, 6 * self.full_s)
+
+
+_PLANS = {
+    "api": Plan(20, 90),
+    "clusters": Plan(20, 240),
+    "decode": Plan(60, 180),
+    "engine": Plan(60, 300),
+    "enrol": Plan(30, 600),
+    "events": Plan(45, 2400, disk_gb=25),
+    "gallery": Plan(25, 420, disk_gb=4),
+    "gpu": Plan(10, 60),
+    "growth": Plan(35, 420, disk_gb=6),
+    "gumnut": Plan(40, 600, disk_gb=5),
+    "latency": Plan(60, 300),
+    "leave_one_out": Plan(40, 600),
+    "pipeline": Plan(25, 600),
+    "precision": Plan(30, 420),
+    "search": Plan(30, 150, disk_gb=2),
+    "similar": Plan(30, 180, disk_gb=3),
+    "studio_tail": Plan(20, 60),
+    "ways_to_look": Plan(40, 400),
+    "writing": Plan(45, 240, disk_gb=10),
+}
+
+
+def plan_of(script: str) -> Plan:
+    """A script that is new has the usual one."""
+    return _PLANS.get(script, Plan())
