@@ -2,15 +2,18 @@
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Mapping
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from itertools import pairwise
 from pathlib import Path
 
+import av
 import numpy as np
 import pytest
-from rtsp_server import FaultyServer
-from videos import counting_pictures, number_in
+from rtsp_server import FaultyServer, answering, joined
+from videos import coded_as, counting_pictures, number_in
 
 from facewatch.domain.cameras import Camera
 from facewatch.domain.events import TimeSource
@@ -19,8 +22,10 @@ from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
 from facewatch.errors import CameraRefused, CameraTrouble, InvalidRequest
 from facewatch.ports.streams import Frame, Source
 from facewatch.stream.encode import encode_video
+from facewatch.stream.held import HeldStream, Moment
 from facewatch.stream.pair import PairedPicture, PairedSource
 from facewatch.stream.rtp import CodedVideo
+from facewatch.stream.rtsp import RtspSource
 from facewatch.stream.rtsp_server import Mount
 from facewatch.stream.sources import open_source
 
@@ -39,6 +44,15 @@ def paired(which: Camera, looks_per_s: float = 10) -> PairedSource:
     source = open_source(which, looks_per_s=looks_per_s, open_timeout_s=2, read_timeout_s=1)
     assert isinstance(source, PairedSource)
     return source
+
+
+def impatient(which: Camera) -> PairedSource:
+    """Tries a sub-stream that fails again after a quarter of a second."""
+
+    def open_one(one: Camera) -> RtspSource:
+        return RtspSource(one, looks_per_s=10, open_timeout_s=1, read_timeout_s=1)
+
+    return PairedSource(which, open_one, 10, alone_s=0.25)
 
 
 @pytest.fixture(scope="module")
@@ -63,6 +77,7 @@ class Reading:
     def __init__(self, source: Source) -> None:
         self.source = source
         self.frames: list[Frame] = []
+        self.came_s: list[float] = []
         self.trouble: CameraTrouble | None = None
         self.stop = threading.Event()
 
@@ -70,6 +85,7 @@ class Reading:
         try:
             for frame in self.source.frames(self.stop):
                 self.frames.append(frame)
+                self.came_s.append(time.monotonic())
         except CameraTrouble as trouble:
             self.trouble = trouble
 
@@ -198,3 +214,140 @@ async def test_a_camera_that_hangs_up_both_is_gone(
 def test_only_cameras_have_two_streams(tmp_path: Path, sub_url: str) -> None:
     with pytest.raises(InvalidRequest, match="two streams"):
         open_source(camera("rtsp://10.0.0.7/main", sub_url), looks_per_s=5)
+
+
+async def test_a_sub_stream_that_does_not_answer_is_tried_beside_the_main_one(
+    videos: tuple[CodedVideo, CodedVideo],
+) -> None:
+    async with FaultyServer({"main": Mount(videos[0])}) as server, answering(None) as port:
+        which = camera(server.url("main"), f"rtsp://127.0.0.1:{port}/sub")
+        async with reading(impatient(which)) as it:
+            await it.until(lambda: len(it.frames) >= 25)
+
+    assert {(it.picture.width, it.picture.height) for it in it.frames} == {LARGE}
+    assert max(b - a for a, b in pairwise(it.came_s)) < 0.7, "each try takes a second or two"
+
+
+async def test_a_sub_stream_that_comes_back_is_watched_again(
+    videos: tuple[CodedVideo, CodedVideo],
+) -> None:
+    large, small = videos
+    async with (
+        FaultyServer({"main": Mount(large)}) as main,
+        FaultyServer({"sub": Mount(small)}, hang_up_after=40) as sub,
+    ):
+        source = impatient(camera(main.url("main"), sub.url("sub")))
+        async with reading(source) as it:
+            await it.until(lambda: "sub-stream fails" in source.handicap)
+            await it.until(lambda: not source.handicap)
+            so_far = len(it.frames)
+            await it.until(lambda: len(it.frames) >= so_far + 5)
+
+    assert isinstance(it.frames[-1].picture, PairedPicture)
+
+
+async def test_a_main_stream_of_another_size_is_counted_and_said(
+    videos: tuple[CodedVideo, CodedVideo], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    encode_video(tmp_path / "hd.mp4", counting_pictures(25, 1280, 720), fps=25, gop=25)
+    both = joined(videos[1], CodedVideo.read(tmp_path / "hd.mp4"))
+    sizes = list[tuple[int, ...]]()
+    async with served({"main": Mount(both), "sub": Mount(videos[1])}) as which:
+        source = paired(which)
+        async with reading(source) as it:
+
+            def changed() -> bool:
+                sizes.extend(frame.picture.full().shape[1::-1] for frame in it.frames[len(sizes) :])
+                return (1280, 720) in sizes
+
+            await it.until(changed)
+            changes = source.changes
+
+    assert changes == 1
+    assert "pictures of its main stream are 1280 x 720 now, not 320 x 240" in caplog.text
+
+
+async def test_streams_whose_clocks_differ_belong_together_by_their_arrival(
+    videos: tuple[CodedVideo, CodedVideo], caplog: pytest.LogCaptureFixture
+) -> None:
+    large, small = videos
+    async with (
+        FaultyServer({"main": Mount(large)}, clock_off_s=-4) as main,
+        FaultyServer({"sub": Mount(small)}) as sub,
+    ):
+        source = paired(camera(main.url("main"), sub.url("sub")))
+        apart = list[int]()
+        async with reading(source) as it:
+            # what each shows differs by when it began to play: the main one first
+            for count in range(10, 31):
+                await it.until(lambda least=count: len(it.frames) >= least)  # type: ignore[misc]
+                picture = it.frames[count - 1].picture
+                apart.append((number_in(picture.full()) - number_in(picture.fit(*SMALL))) % 100)
+
+    assert min(apart[-10:]) > 2, "the enlarged small picture would be the same as the small one"
+    assert max(apart[-10:]) - min(apart[-10:]) <= 2
+    assert caplog.text.count("the clocks of its two streams are") == 1
+
+
+# --- what is held -----------------------------------------------------------------------------
+
+
+ONE_GROUP = {"g": "100", "bf": "0", "sc_threshold": "0"}
+
+
+@pytest.mark.parametrize("pyramid", ["none", "normal"])
+def test_of_pictures_that_come_out_of_order_each_is_decoded_once(
+    tmp_path: Path, pyramid: str
+) -> None:
+    order = ONE_GROUP | {"bf": "3", "b_strategy": "0", "b-pyramid": pyramid}
+    path = coded_as(tmp_path / "b.mp4", counting_pictures(100, 160, 120), "yuv420p", order)
+    wanted, got = [n / 25 for n in range(10, 90, 4)], list[int]()
+    with av.open(str(path)) as container:
+        held = HeldStream(container.streams.video[0])
+        for packet in container.demux(video=0):
+            if packet.pts is not None and packet.time_base is not None:
+                at = float(packet.pts * packet.time_base)
+                held.hold(packet, Moment(at, at))
+            while wanted and held.reaches(Moment(wanted[0], wanted[0]), 0):
+                at = wanted.pop(0)
+                frame = held.picture(Moment(at, at), 0.01)
+                assert frame is not None
+                got.append(number_in(frame.to_ndarray(format="bgr24")))
+
+    assert got == list(range(10, 90, 4))
+    assert held.decoded <= 100
+
+
+def test_decoding_for_one_picture_ends_in_time_and_goes_on_with_the_next(tmp_path: Path) -> None:
+    long = coded_as(tmp_path / "long.mp4", counting_pictures(100, 160, 120), "yuv420p", ONE_GROUP)
+    with av.open(str(long)) as container:
+        held = HeldStream(container.streams.video[0], patience_s=0.0)
+        for packet in container.demux(video=0):
+            if packet.pts is not None and packet.time_base is not None:
+                at = float(packet.pts * packet.time_base)
+                held.hold(packet, Moment(at, at))
+        wanted = Moment(2.0, 2.0)
+        tries = [held.picture(wanted, 0.1) for _ in range(60)]
+
+    assert tries[:10] == [None] * 10, "each decodes one picture"
+    assert tries[-1] is not None
+    assert number_in(tries[-1].to_ndarray(format="bgr24")) == 50
+
+
+def test_a_group_of_pictures_that_is_too_large_is_given_up_to_the_next_key_picture(
+    tmp_path: Path,
+) -> None:
+    encode_video(tmp_path / "fat.mp4", counting_pictures(2, 1920, 1080), fps=25, gop=2, crf=5)
+    with av.open(str(tmp_path / "fat.mp4")) as container:
+        held = HeldStream(container.streams.video[0])
+        key, other = (it for it in container.demux(video=0) if it.size)
+    held.hold(key, Moment(0.0, 0.0))
+    for number in range(1 + ((32 << 20) - key.size) // other.size):
+        assert not held.given_up
+        held.hold(other, Moment(number / 25, number / 25))
+
+    assert held.given_up
+    assert held.picture(Moment(0.0, 0.0), 0.1) is None
+    held.hold(key, Moment(9.0, 9.0))
+    assert not held.given_up
+    assert held.picture(Moment(9.0, 9.0), 0.1) is not None

@@ -5,6 +5,8 @@ frame. Pictures of both belong together by the camera's own clock, where both te
 arrival where not.
 """
 
+import contextlib
+import logging
 import threading
 import time
 from collections import deque
@@ -22,9 +24,11 @@ from facewatch.domain.urls import redact
 from facewatch.errors import CameraTrouble
 from facewatch.ports.streams import Frame, Picture
 from facewatch.stream.decode import Stop
-from facewatch.stream.held import HeldStream, Moment
+from facewatch.stream.held import HeldStream, Moment, Size
 from facewatch.stream.picture import Converter, DecodedPicture
 from facewatch.stream.rtsp import CameraClock, RtspSource
+
+log = logging.getLogger(__name__)
 
 _TOGETHER_S: Final = 0.1
 """Pictures further apart do not show the same: a face walks its own width in three times that."""
@@ -35,21 +39,34 @@ _ALIVE_S: Final = 2.0
 _AGAIN_S: Final = 10.0
 """Between two tries to open the main stream while the sub-stream goes on without it."""
 _ALONE_S: Final = 60.0
-"""The main stream is watched alone for so long before the sub-stream is tried again."""
+"""Between two tries of the sub-stream while the main one is watched alone."""
+_CLOCKS_APART_S: Final = 1.5
+"""Both streams come about as quickly; if not, their clocks differ."""
+_TOO_LARGE: Final = (
+    "its main stream has more than 32 MiB from one key picture to the next: faces are cut from "
+    "the sub-stream"
+)
+_WAYS: Final = 50
+"""Pictures of the sub-stream of which the quickest counts."""
 
 
 class PairedSource:
     """A camera's sub-stream to look at, and its main stream to cut from.
 
     Without the main stream faces are cut from the sub-stream; without the sub-stream the main one
-    is watched alone, and the other tried again every minute: `handicap` says so.
+    is watched alone, and the other tried again beside it: `handicap` says so.
 
     Args:
         open_one: Makes the source of one address.
+        alone_s: Between two tries of the sub-stream.
     """
 
     def __init__(
-        self, camera: Camera, open_one: Callable[[Camera], RtspSource], looks_per_s: float
+        self,
+        camera: Camera,
+        open_one: Callable[[Camera], RtspSource],
+        looks_per_s: float,
+        alone_s: float = _ALONE_S,
     ) -> None:
         self._camera = camera
         self._main_camera = replace(camera, sub_url="", sub_credentials=None)
@@ -59,7 +76,11 @@ class PairedSource:
         self._open_one = open_one
         self._watched = open_one(self._sub_camera)
         self._before = (0, 0, 0)  # received, changes and late of what was watched before
+        self._resizes = 0
         self._lacks = ""
+        self._alone_s = alone_s
+        self._ways = deque[float](maxlen=_WAYS)
+        self._doubted = False
         self._wait_s = min(_WAIT_S, 0.25 / looks_per_s)
 
     def __repr__(self) -> str:
@@ -71,7 +92,7 @@ class PairedSource:
 
     @property
     def changes(self) -> int:
-        return self._before[1] + self._watched.changes
+        return self._before[1] + self._watched.changes + self._resizes
 
     @property
     def late(self) -> int:
@@ -102,11 +123,11 @@ class PairedSource:
             CameraTrouble: both fail.
         """
         waiting: deque[tuple[Frame, Moment]] = deque()
-        with _Main(self._open_one, self._main_camera, stop) as main:
+        with _Main(self._open_one, self._main_camera, stop, self._resized) as main:
             main.wait_until_known()
             try:
                 for frame in self._watched.frames(stop):
-                    waiting.append((frame, _moment(frame)))
+                    waiting.append((frame, self._moment(frame, main.held)))
                     yield from self._together(waiting, main)
             except CameraTrouble as trouble:
                 if not main.alive:
@@ -122,24 +143,55 @@ class PairedSource:
             if held is None or not main.alive:
                 self._lacks = f"its main stream fails ({main.why}): the sub-stream is all there is"
                 yield frame
-            elif held.reaches(moment, self._wait_s) or time.time() > moment.arrived_s + _LATE_S:
-                self._lacks = ""
+            elif (
+                held.given_up
+                or held.reaches(moment, self._wait_s)
+                or time.time() > moment.arrived_s + _LATE_S
+            ):
+                self._lacks = _TOO_LARGE if held.given_up else ""
                 picture = PairedPicture(frame.picture, held, moment, main.converter)
                 yield replace(frame, picture=picture)
             else:
                 return
             waiting.popleft()
 
+    def _moment(self, frame: Frame, held: HeldStream | None) -> Moment:
+        """Of a frame that has just arrived; by its arrival alone where the two clocks differ."""
+        known = frame.at.timestamp() if frame.time_source is TimeSource.RTCP else None
+        moment = Moment(known, time.time())
+        if moment.way_s is None or held is None:
+            return moment
+        self._ways.append(moment.way_s)
+        main_way_s = held.way_s
+        if main_way_s is None or abs(apart_s := main_way_s - min(self._ways)) < _CLOCKS_APART_S:
+            return moment
+        if not self._doubted:
+            self._doubted = True
+            log.warning(
+                "%r: the clocks of its two streams are %.1f s apart: pictures belong together by "
+                "their arrival",
+                *(self, abs(apart_s)),
+            )
+        return Moment(None, moment.arrived_s)
+
+    def _resized(self, was: Size, now: Size) -> None:
+        self._resizes += 1
+        log.warning(
+            "%r: pictures of its main stream are %d x %d now, not %d x %d", self, *now, *was
+        )
+
     def _main_alone(self, stop: threading.Event) -> Generator[Frame]:
+        """Until the sub-stream sends again: it is tried beside, so that nothing is missed."""
         self._watch(self._open_one(self._main_camera))
-        until = time.monotonic() + _ALONE_S
-        for frame in self._watched.frames(stop):
-            yield frame
-            if time.monotonic() > until:
-                return
+        with _Knocking(self._open_one, self._sub_camera, stop, self._alone_s) as sub:
+            for frame in self._watched.frames(stop):
+                yield frame
+                if sub.answers:
+                    return
 
     def _watch(self, source: RtspSource) -> None:
-        self._before, self._watched = (self.received, self.changes, self.late), source
+        changes = self._before[1] + self._watched.changes
+        self._before, self._watched = (self.received, changes, self.late), source
 
 
 class PairedPicture:
@@ -210,6 +262,45 @@ class _Either:
         return self.one.is_set() or self.other.is_set()
 
 
+class _Knocking:
+    """Tries a stream again and again, in a thread of its own, until a packet of it has come.
+
+    Attributes:
+        answers: It did.
+    """
+
+    def __init__(
+        self,
+        open_one: Callable[[Camera], RtspSource],
+        camera: Camera,
+        stop: threading.Event,
+        every_s: float,
+    ) -> None:
+        self._open_one = open_one
+        self._camera = camera
+        self._over = threading.Event()
+        self._stop = _Either(stop, self._over)
+        self._every_s = every_s
+        self.answers = False
+
+    def __enter__(self) -> "_Knocking":
+        name = f"sub-stream of {self._camera.name}"
+        threading.Thread(target=self._knock, name=name, daemon=True).start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._over.set()
+
+    def _knock(self) -> None:
+        while not self._over.wait(self._every_s) and not self._stop.is_set():
+            with contextlib.suppress(CameraTrouble):
+                self.answers = any(
+                    packet.size for _, packet in self._open_one(self._camera).packets(self._stop)
+                )
+            if self.answers:
+                return
+
+
 class _Main:
     """Holds what the main stream sends, in a thread of its own, and opens it anew when it fails.
 
@@ -219,10 +310,15 @@ class _Main:
     """
 
     def __init__(
-        self, open_one: Callable[[Camera], RtspSource], camera: Camera, stop: threading.Event
+        self,
+        open_one: Callable[[Camera], RtspSource],
+        camera: Camera,
+        stop: threading.Event,
+        resized: Callable[[Size, Size], None],
     ) -> None:
         self._open_one = open_one
         self._camera = camera
+        self._resized = resized
         self._over = threading.Event()
         self._stop = _Either(stop, self._over)
         self._known = threading.Event()
@@ -262,7 +358,7 @@ class _Main:
         clock, held = CameraClock(repr(source)), None
         for reader, packet in source.packets(self._stop):
             if held is None:
-                held = self.held = HeldStream(reader.stream)
+                held = self.held = HeldStream(reader.stream, self._resized)
             if packet.size:
                 clock.heard(packet, reader.container)
                 at, time_source = clock.captured(packet.pts)
@@ -270,12 +366,6 @@ class _Main:
                 held.hold(packet, Moment(known, time.time()))
                 self.why = "it is silent"
                 self._known.set()
-
-
-def _moment(frame: Frame) -> Moment:
-    """Of a frame that has just arrived."""
-    known = frame.at.timestamp() if frame.time_source is TimeSource.RTCP else None
-    return Moment(known, time.time())
 
 
 def _why(trouble: CameraTrouble) -> str:
