@@ -7,6 +7,7 @@ import re
 import resource
 import subprocess
 import sys
+import tempfile
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -20,7 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facewatch.domain.faces import Pixels
 from facewatch.errors import InvalidSettings, ProviderMissing
-from facewatch.vision import graph, registry
+from facewatch.vision import graph, registry, runtime
 from facewatch.vision.batching import Buckets, paying
 from facewatch.vision.cards import Colour, Family, Input, ModelCard, Precision
 from facewatch.vision.detect.detector import Detector
@@ -28,7 +29,7 @@ from facewatch.vision.engine import open_engine
 from facewatch.vision.fetch import verify
 from facewatch.vision.int8 import ranges_of
 from facewatch.vision.pictures import ArrayPicture, decode
-from facewatch.vision.runtime import Runtime
+from facewatch.vision.runtime import Runtime, best_provider
 from facewatch.vision.session import Session
 from facewatch.vision.trial import tried
 
@@ -149,9 +150,9 @@ import logging, resource, sys
 from pathlib import Path
 import numpy as np
 from facewatch.errors import ModelOutOfMemory
-from facewatch.vision import graph, registry
+from facewatch.vision import graph, registry, runtime
 from facewatch.vision.batching import Buckets
-from facewatch.vision.runtime import Runtime
+from facewatch.vision.runtime import Runtime, best_provider
 from facewatch.vision.session import Session
 
 logging.basicConfig(format="%(message)s")
@@ -271,6 +272,54 @@ def test_a_provider_that_does_not_exist_is_named(models: Path) -> None:
 def test_a_demanded_provider_is_never_replaced(models: Path) -> None:
     with pytest.raises(ProviderMissing, match=r"TensorrtExecutionProvider"):
         Session(YUNET, models, Runtime(("cpu", "tensorrt")))
+
+
+def test_without_a_demand_what_starts_here_runs_the_models(models: Path) -> None:
+    picture = noise(1, 64)
+
+    best = best_provider()
+
+    assert len(Session(YUNET, models, Runtime((best,))).run(picture)) == 12
+
+
+@pytest.mark.skipif(
+    best_provider() == "cuda" or "CUDAExecutionProvider" not in ort.get_available_providers(),
+    reason="for a GPU's build of ONNX Runtime where there is no GPU",
+)
+def test_a_gpu_that_is_gone_is_said_and_a_demanded_one_ends_the_start(
+    models: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    runtime._starts.cache_clear()
+
+    assert best_provider() == "cpu"
+    assert "CUDAExecutionProvider does not start on this machine: " in caplog.text
+    assert "The CPU runs the models" in caplog.text
+    with pytest.raises(ProviderMissing, match="CUDAExecutionProvider does not start"):
+        Session(YUNET, models, Runtime(("cuda",)))
+
+
+@pytest.mark.parametrize("way", ["a file in its place", "may not be written"])
+def test_engines_of_tensorrt_that_cannot_be_kept_are_said(
+    way: str, caplog: pytest.LogCaptureFixture
+) -> None:
+    with tempfile.TemporaryDirectory(dir="/tmp") as name:
+        home = Path(name)
+        home.chmod(0o755)
+        if way == "may not be written":
+            (home / "tensorrt").mkdir(mode=0o555)
+        else:
+            (home / "tensorrt").write_text("")
+        root = os.geteuid() == 0
+        if root:
+            os.seteuid(65_534)  # whom modes hold for
+        try:
+            options = runtime._engine_cache("yunet", Runtime(("tensorrt",), folder=home))
+        finally:
+            if root:
+                os.seteuid(0)
+
+    assert options == {}
+    assert "tensorrt cannot be written, TensorRT builds its engines at each start" in caplog.text
 
 
 @pytest.mark.parametrize("card", registry.CARDS.values(), ids=lambda card: card.name)

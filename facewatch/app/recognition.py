@@ -204,7 +204,7 @@ def model_threads(settings: Settings) -> int:
 
 
 def providers(settings: Settings) -> tuple[str, ...]:
-    """What runs the models: as the settings say, else the best that is installed."""
+    """What runs the models: as the settings say, else the best that is installed and starts."""
     return settings.models.providers or (best_provider(),)
 
 

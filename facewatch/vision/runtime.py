@@ -1,14 +1,19 @@
 """What runs models: ONNX Runtime's providers, with threads and precision."""
 
+import contextlib
+import io
 import json
 import logging
 import os
 import platform
+import tempfile
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import cache
 from pathlib import Path
 
 import onnxruntime as ort
+from onnx import TensorProto, helper
 from onnxruntime.capi.onnxruntime_pybind11_state import EPFail, Fail, RuntimeException
 
 from facewatch.errors import InvalidSettings, ModelCorrupt, ProviderMissing
@@ -27,6 +32,8 @@ _ACCELERATORS = ("cuda", "tensorrt")
 _HALF_PRECISION = ("openvino", "cuda", "tensorrt")
 
 _ERROR = 3  # ONNX Runtime's severity; its warnings say nothing that an operator could act on
+
+_CHECK = "check its driver and libraries, or take it out of models.providers"
 
 RunFailed = (Fail, RuntimeException, EPFail, MemoryError)
 """What a run raises: ONNX Runtime's errors share no base."""
@@ -86,9 +93,31 @@ class Runtime:
 
 
 def best_provider() -> str:
-    """The fastest that this build of ONNX Runtime has; whether it starts, `started` finds out."""
+    """The fastest that this build of ONNX Runtime has and that starts here.
+
+    One that is built in and does not start is said once: nobody has demanded it.
+    """
     built_in = ort.get_available_providers()
-    return next(name for name in ("cuda", "openvino", "cpu") if _PROVIDERS[name] in built_in)
+    better = (name for name in ("cuda", "openvino") if _PROVIDERS[name] in built_in)
+    return next((name for name in better if _starts(name)), "cpu")
+
+
+@cache
+def _starts(name: str) -> bool:
+    pixels = helper.make_tensor_value_info("in", TensorProto.FLOAT, ["n"])
+    same = helper.make_tensor_value_info("out", TensorProto.FLOAT, ["n"])
+    graph = helper.make_graph([helper.make_node("Relu", ["in"], ["out"])], name, [pixels], [same])
+    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
+    try:
+        started("to try with", "", model.SerializeToString(), Runtime((name,)))
+    except ProviderMissing as missing:
+        log.warning(
+            "models.providers is empty, and the best that is installed cannot be used: %s. "
+            "The CPU runs the models until that is put right",
+            missing.what,
+        )
+        return False
+    return True
 
 
 def refuse(card: ModelCard, runtime: Runtime, precision: Precision) -> None:
@@ -129,6 +158,9 @@ def started(
     """
     _refuse_absent(runtime)
     demanded = [_PROVIDERS[each] for each in runtime.providers]
+    others = [_PROVIDERS[each] for each in runtime.providers if each != "cpu"]
+    on_gpu = not set(_ACCELERATORS).isdisjoint(runtime.providers)
+    lacking = _missing_libraries() if on_gpu else ""
     tag = f"{name}.{digest[:16]}"
     try:
         session = ort.InferenceSession(
@@ -141,10 +173,10 @@ def started(
             enable_fallback=0,  # else a provider that fails is left out, with a line on stdout
         )
     except Exception as error:
-        if runtime.first != "cpu" and _loads_on_cpu(model):
+        if others and _loads_on_cpu(model):
             raise ProviderMissing(
-                f"{_PROVIDERS[runtime.first]} does not start on this machine: {error}",
-                "check its driver and libraries, or take it out of the setting",
+                f"{' or '.join(others)} does not start on this machine: {lacking or error}",
+                _CHECK,
             ) from error
         raise ModelCorrupt(
             f"model {name!r} does not load on {runtime.first}: {error}",
@@ -154,11 +186,19 @@ def started(
     for provider in demanded:
         if provider not in session.get_providers():
             raise ProviderMissing(
-                f"{provider} does not start on this machine; ONNX Runtime fell back to "
-                f"{', '.join(session.get_providers())}",
-                "check its driver and libraries, or take it out of the setting",
+                f"{provider} does not start on this machine: "
+                + (lacking or f"there is only {', '.join(session.get_providers())}"),
+                _CHECK,
             )
     return session
+
+
+@cache
+def _missing_libraries() -> str:
+    """Load those of CUDA from where pip puts them; which are missing, as ONNX Runtime says it."""
+    with contextlib.redirect_stdout(io.StringIO()) as said:
+        ort.preload_dlls()
+    return "; ".join(it for it in said.getvalue().splitlines() if it.startswith("Failed"))
 
 
 def _loads_on_cpu(model: Path | bytes) -> bool:
@@ -215,7 +255,7 @@ def _refuse_absent(runtime: Runtime) -> None:
             raise ProviderMissing(
                 f"this ONNX Runtime has no {_PROVIDERS[name]}, only {', '.join(built_in)}",
                 "install facewatch with the extra that has it (cpu, gpu, openvino; only one of "
-                "them), or take it out of the setting",
+                "them), or take it out of models.providers",
             )
 
 
@@ -267,8 +307,12 @@ def _engine_cache(tag: str, runtime: Runtime) -> dict[str, str]:
     kept = runtime.folder / "tensorrt"
     try:
         kept.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=kept):
+            pass  # TensorRT itself says nothing when it cannot write there
     except OSError as trouble:
-        log.warning("%s cannot be made, TensorRT builds its engines anew: %s", kept, trouble)
+        log.warning(
+            "%s cannot be written, TensorRT builds its engines at each start: %s", kept, trouble
+        )
         return {}
     return {
         "trt_engine_cache_enable": "True",
