@@ -68,6 +68,7 @@ class VideoReader:
         self.stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
         self._thrift = Thrift(self.stream, looks_per_s, time_for)
         self._timeline = Timeline(self.frame_s)
+        self._unit_s = float(self.stream.time_base or 0)
         self._lag = lag
         self._left_out = False
         self._waited_s = 0.0
@@ -107,6 +108,7 @@ class VideoReader:
         for frame in self._decode(packet):
             t_s = self._timeline.seconds(frame.time)
             if self._thrift.due(frame, t_s):
+                self._notice(frame)
                 yield frame, t_s
 
     def _decode(self, packet: "av.Packet[VideoStream] | None") -> Iterator[VideoFrame]:
@@ -124,7 +126,6 @@ class VideoReader:
         for frame in frames:
             self.received += 1
             self.decoded += 1
-            self._notice(frame)
             yield frame
 
     @property
@@ -132,13 +133,11 @@ class VideoReader:
         return self._lag.left_out if self._lag else 0
 
     def _too_late(self, packet: "av.Packet[VideoStream]") -> bool:
-        if self._lag is None or packet.pts is None or packet.time_base is None:
+        if self._lag is None or packet.pts is None:
             return False
         before, self._left_out = (
             self._left_out,
-            self._lag.leaves_out(
-                float(packet.pts * packet.time_base), self._waited_s, key=packet.is_keyframe
-            ),
+            self._lag.leaves_out(packet.pts * self._unit_s, self._waited_s, key=packet.is_keyframe),
         )
         if before and not self._left_out:
             self.stream.codec_context.flush_buffers()

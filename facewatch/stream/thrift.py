@@ -6,6 +6,7 @@ change their rate and their pattern when it gets dark or somebody sets them anew
 """
 
 import math
+from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
 from enum import Enum, IntEnum, auto
@@ -13,7 +14,6 @@ from itertools import pairwise
 from typing import Final
 
 import av
-import numpy as np
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
 
@@ -26,8 +26,12 @@ _TOLERANCE_IN_NEED: Final = 1.5
 
 _WINDOW: Final = 50
 """Packets over which the stream's rate is measured."""
-_KNOWN: Final = {"REFERENCE": 8, "KEY": 2}
+_KNOWN_REFERENCES: Final = 8
+_KNOWN_KEYS: Final = 2
 """Distances between two pictures of a kind that are known before the others are left out."""
+
+_HEAD: Final = 4096
+"""Bytes of a packet in which its first slice begins, behind parameter sets and remarks."""
 
 _NEW_RATE: Final = 1.5
 
@@ -82,6 +86,37 @@ class Pace:
         return (t_s if self._next is None else self._next) - t_s
 
 
+class Distances:
+    """How many packets apart pictures of a kind come.
+
+    >>> distances = Distances(known=1)
+    >>> [distances.count(here=it) or distances.most for it in (True, False, True, False, False)]
+    [0, 0, 2, 2, 2]
+    """
+
+    def __init__(self, known: int) -> None:
+        self._known = known
+        self._gaps: deque[int] = deque(maxlen=2 * known)
+        self._since = 0
+
+    def count(self, *, here: bool) -> None:
+        """Another packet came; *here*: its picture is of this kind."""
+        self._since += 1
+        if here:
+            self._gaps.append(self._since)
+            self._since = 0
+
+    @property
+    def most(self) -> int:
+        """0 while too few came to tell."""
+        return max(*self._gaps, self._since) if len(self._gaps) > self._known else 0
+
+    @property
+    def mean(self) -> float:
+        """0 before the first came."""
+        return sum(self._gaps) / max(1, len(self._gaps))
+
+
 class Thrift:
     """The fewest packets that give a picture for each of *looks_per_s* looks. One thread.
 
@@ -101,24 +136,17 @@ class Thrift:
         self._time_for = time_for
         self._period = 1 / looks_per_s
         self._use_of = uses_in(stream)
-        self._times: deque[float] = deque(maxlen=_WINDOW)
-        self._gaps = {
-            kind: deque[int](maxlen=2 * _KNOWN[kind.name]) for kind in (Use.REFERENCE, Use.KEY)
-        }
-        self._since = dict.fromkeys(self._gaps, 0)
+        self._unit_s = float(stream.time_base or 0)
+        self._times = array("d")  # side by side: this is gone through with every packet
+        self._frame_s = 0.0
+        self._references = Distances(_KNOWN_REFERENCES)
+        self._keys = Distances(_KNOWN_KEYS)
         self._looks_per_s = looks_per_s
         self._pace = Pace(looks_per_s)
         self._key_pace: Pace | None = None
         self._tick_s: float | None = None
         self._arrived = 0
         self._usual_s = 0.0
-
-    @property
-    def frame_s(self) -> float:
-        """Seconds between pictures as they come; 0 while too few came to tell."""
-        if len(self._times) < _WINDOW // 2:
-            return 0.0
-        return (max(self._times) - min(self._times)) / (len(self._times) - 1)
 
     def new_rate(self) -> tuple[float, float] | None:
         """Pictures a second before and now, where that changed by half or more; said once."""
@@ -135,18 +163,18 @@ class Thrift:
 
     def way(self, packet: "av.Packet[VideoStream]") -> Way:
         """What to do with *packet*. Ask once for each, in the order of their coming."""
-        if packet.pts is None or packet.time_base is None:
+        if packet.pts is None:
             return Way.SKIP if self._key_pace else Way.DECODE
-        use, t_s = self._use_of(packet), float(packet.pts * packet.time_base)
+        use, t_s = self._use_of(packet), packet.pts * self._unit_s
         self._learn(use, t_s)
-        if key_s := self._often_enough(Use.KEY) or self._must_do(Use.KEY):
+        if key_s := self._often_enough(self._keys) or self._must_do(self._keys):
             self._key_pace = self._key_pace or Pace(self._looks_per_s, self._tick_s)
             wanted = use is Use.KEY and self._key_pace.due(t_s, key_s / 2)
             return Way.ALONE if wanted else Way.SKIP
         if self._key_pace and use is not Use.KEY:
             return Way.SKIP
         self._key_pace = None
-        if use is not Use.NONE or not self._often_enough(Use.REFERENCE):
+        if use is not Use.NONE or not self._often_enough(self._references):
             return Way.DECODE
         return Way.DECODE if self._dense() and self._will_be_due(t_s) else Way.SKIP
 
@@ -159,43 +187,35 @@ class Thrift:
 
     def _dense(self) -> bool:
         """Whether there are two references or more to a look."""
-        gaps = self._gaps[Use.REFERENCE]
-        return 2 * sum(gaps) * self.frame_s <= self._period * len(gaps)
+        return 2 * self._references.mean * self._frame_s <= self._period
 
     def _will_be_due(self, t_s: float) -> bool:
         """Whether no picture before that of *t_s* will be the first after its tick."""
         if self._tick_s is None:
             return True
-        return (t_s + _EARLY_S - self._tick_s) % self._period < self.frame_s
+        return (t_s + _EARLY_S - self._tick_s) % self._period < self._frame_s
 
     def _learn(self, use: Use, t_s: float) -> None:
         self._arrived += 1
         self._times.append(t_s)
-        for kind, gaps in self._gaps.items():
-            self._since[kind] += 1
-            if use >= kind:
-                gaps.append(self._since[kind])
-                self._since[kind] = 0
+        del self._times[:-_WINDOW]
+        if len(self._times) >= _WINDOW // 2:
+            self._frame_s = (max(self._times) - min(self._times)) / (len(self._times) - 1)
+        self._references.count(here=use is not Use.NONE)
+        self._keys.count(here=use is Use.KEY)
 
-    def _often_enough(self, kind: Use) -> float:
+    def _often_enough(self, kind: Distances) -> float:
         """Seconds between pictures of this kind if there are enough for every look, else 0."""
-        apart_s = self._apart_s(kind)
+        apart_s = kind.most * self._frame_s
         return apart_s if apart_s <= _TOLERANCE * self._period else 0.0
 
-    def _must_do(self, kind: Use) -> float:
+    def _must_do(self, kind: Distances) -> float:
         """The same for every look that there is time for."""
         time_for = self._time_for()
         if time_for == math.inf:
             return 0.0
-        apart_s = self._apart_s(kind)
+        apart_s = kind.most * self._frame_s
         return apart_s if apart_s * time_for <= _TOLERANCE_IN_NEED else 0.0
-
-    def _apart_s(self, kind: Use) -> float:
-        """The most seconds between pictures of this kind; 0 while too few came to tell."""
-        gaps = self._gaps[kind]
-        if len(gaps) <= _KNOWN[kind.name]:
-            return 0.0
-        return max(*gaps, self._since[kind]) * self.frame_s
 
 
 def uses_in(stream: VideoStream) -> Callable[["av.Packet[VideoStream]"], Use]:
@@ -214,7 +234,7 @@ def uses_in(stream: VideoStream) -> Callable[["av.Packet[VideoStream]"], Use]:
             return Use.KEY
         if referred is None:
             return Use.REFERENCE
-        coded: bytes = np.frombuffer(packet, np.uint8).tobytes()  # type: ignore[call-overload]  # PyAV's Buffer is one, but says so from Python 3.12 on
+        coded = bytes(memoryview(packet)[:_HEAD])
         return Use.REFERENCE if referred(coded, length) else Use.NONE
 
     return use
