@@ -20,7 +20,7 @@ from botocore.config import Config
 from facewatch.domain.urls import redact
 from facewatch.errors import InvalidSettings, NotFound, ObjectStoreUnavailable
 from facewatch.ports.keeping import Blobs
-from facewatch.store.disk import can_sync_all, sync_all
+from facewatch.store.disk import begin_writing, can_sync_all, sync_all
 
 Answer = TypeVar("Answer")
 
@@ -30,7 +30,7 @@ _AT_ONCE = 16
 _DELETE_AT_ONCE = 1000
 _LEAST_FREE_BYTES = 100 << 20
 _WRITERS = 2
-_FLUSH_ONE_BY_ONE = 16
+_FEW = 16
 """Up to so many files are brought to the disk by themselves; more share one flush of it all."""
 _COPIED_BYTES = 1 << 20
 
@@ -70,13 +70,11 @@ class LocalBlobs:
             ObjectStoreUnavailable: the directory cannot be written.
         """
         with _disk(self._root):
-            if len(objects) > _FLUSH_ONE_BY_ONE and can_sync_all():
+            if len(objects) > _FEW and can_sync_all():
                 await self._put_together(objects)
-                return
-            # fsyncs that run side by side end in one commit of the file system's journal
-            changed = await self._each(self._put, [(key, body) for key, body, _ in objects])
-            folders = set().union(*changed)
-            await self._each(_sync, [(folder,) for folder in folders])
+            else:
+                shares = [objects[n : n + _FEW] for n in range(0, len(objects), _FEW)]
+                await self._each(self._put_few, [(share,) for share in shares])
 
     async def _put_together(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
         """One flush for files, names and folders, in place of one for each (decision 0099)."""
@@ -98,6 +96,32 @@ class LocalBlobs:
                     break
                 file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
 
+    def _put_few(self, objects: Sequence[tuple[str, bytes, str]]) -> None:
+        """On the disk when it returns: all are sent on their way before the first is waited for."""
+        folders: set[Path] = set()
+        drafts: dict[Path, int] = {}
+        try:
+            for file, body in {self._file(key): body for key, body, _ in objects}.items():
+                while True:
+                    with suppress(FileNotFoundError):  # there is no folder, or `delete` removed it
+                        drafts[file] = _drafted(file, body)
+                        break
+                    folders |= _made(file.parent)
+                begin_writing(drafts[file])
+            for file, descriptor in drafts.items():
+                os.fsync(descriptor)
+                os.replace(_draft(file), file)
+        except BaseException:
+            for file in drafts:
+                with suppress(FileNotFoundError):  # it has its name already
+                    os.unlink(_draft(file))
+            raise
+        finally:
+            for descriptor in drafts.values():
+                os.close(descriptor)
+        for folder in folders | {file.parent for file in drafts}:
+            _sync(folder)
+
     async def _each(
         self, work: Callable[..., Answer], arguments: Sequence[tuple[Any, ...]]
     ) -> list[Answer]:
@@ -106,15 +130,15 @@ class LocalBlobs:
             *(loop.run_in_executor(self._threads, work, *given) for given in arguments)
         )
 
-    def _put(self, key: str, body: bytes | Path) -> set[Path]:
-        """The folders whose entries changed."""
+    def _put_large(self, key: str, source: Path) -> None:
         file = self._file(key)
         while True:
-            missing = [path for path in (file.parent, *file.parents) if not path.exists()]
-            file.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+            folders = _made(file.parent)
             with suppress(FileNotFoundError):  # `delete` removed the folder while it was empty
-                _write(file, body)
-                return {file.parent, *(path.parent for path in missing)}
+                _copy(source, file)
+                break
+        for folder in folders:
+            _sync(folder)
 
     async def put_file(self, key: str, file: Path, content_type: str) -> None:
         """`put` of a file that may be larger than memory; it stays where it is.
@@ -123,8 +147,7 @@ class LocalBlobs:
             ObjectStoreUnavailable: the directory cannot be written.
         """
         with _disk(self._root):
-            (changed,) = await self._each(self._put, [(key, file)])
-            await self._each(_sync, [(folder,) for folder in changed])
+            await self._each(self._put_large, [(key, file)])
 
     async def get(self, key: str) -> bytes:
         """
@@ -217,15 +240,12 @@ def _disk(root: Path) -> Iterator[None]:
         ) from error
 
 
-def _write(file: Path, body: bytes | Path) -> None:
+def _copy(source: Path, file: Path) -> None:
     """Whole, and on the disk but for its name."""
     with NamedTemporaryFile(dir=file.parent, prefix=".", delete=False) as draft:
         try:
-            if isinstance(body, Path):
-                with body.open("rb") as source:
-                    shutil.copyfileobj(source, draft, _COPIED_BYTES)
-            else:
-                draft.write(body)
+            with source.open("rb") as opened:
+                shutil.copyfileobj(opened, draft, _COPIED_BYTES)
             draft.flush()
             os.fsync(draft.fileno())
             os.replace(draft.name, file)
@@ -234,21 +254,48 @@ def _write(file: Path, body: bytes | Path) -> None:
             raise
 
 
+def _made(folder: Path) -> set[Path]:
+    """Makes *folder*; the folders whose entries are to be brought to the disk."""
+    missing = [path for path in (folder, *folder.parents) if not path.exists()]
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return {folder, *(path.parent for path in missing)}
+
+
+def _draft(file: Path) -> str:
+    """Where this thread writes what is to be *file*."""
+    return f"{file.parent}/.{file.name}-{threading.get_ident()}"
+
+
+def _drafted(file: Path, body: bytes) -> int:
+    """Its draft, still open, and on the disk some time.
+
+    Raises:
+        FileNotFoundError: it has no folder.
+    """
+    draft = _draft(file)
+    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    try:
+        rest = memoryview(body)
+        while rest:
+            rest = rest[os.write(descriptor, rest) :]
+    except BaseException:
+        os.close(descriptor)
+        os.unlink(draft)
+        raise
+    return descriptor
+
+
 def _replace(file: Path, body: bytes) -> None:
     """Whole for whoever reads it, and on the disk some time.
 
     Raises:
         FileNotFoundError: it has no folder.
     """
-    draft = f"{file.parent}/.{file.name}-{threading.get_ident()}"
-    descriptor = os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC, 0o600)
+    descriptor = _drafted(file, body)
     try:
-        rest = memoryview(body)
-        while rest:
-            rest = rest[os.write(descriptor, rest) :]
-        os.replace(draft, file)
+        os.replace(_draft(file), file)
     except BaseException:
-        os.unlink(draft)
+        os.unlink(_draft(file))
         raise
     finally:
         os.close(descriptor)

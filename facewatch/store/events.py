@@ -279,7 +279,8 @@ class _Batch:
         await self._replace_snapshots([row for row in old if row["id"] in winners], winners)
         await self._put_snapshots(shown)
         await self._discard(old, winners, shown)
-        await self._work.fetch("unclustered_add", events=sorted(winners))
+        if closed := sorted(id for id, k in winners.items() if k.record.closed):
+            await self._work.fetch("unclustered_add", events=closed)
         for org in sorted({row["org"] for row in put}):
             subjects = sorted(row["id"] for row in put if row["org"] == org)
             await self._work.fetch("log_changes", org=org, kind="event", subjects=subjects)
@@ -291,10 +292,10 @@ class _Batch:
         rows = await self._work.fetch("event_cameras", cameras=list({r.camera for r in records}))
         cameras = {(row["id"], row["org"]): row for row in rows}
         named = {r.decision.person for r in records if r.decision and r.decision.person}
-        rows = await self._work.fetch("event_people", people=sorted(named))
+        rows = await self._work.fetch("event_people", people=sorted(named)) if named else []
         people = {(row["id"], row["org"]): row for row in rows}
-        asked = [r.snapshot.id for r in records if r.snapshot.brought]
-        self._brought = await self._work.fetch("brought_there", assets=asked)
+        if asked := [r.snapshot.id for r in records if r.snapshot.brought]:
+            self._brought = await self._work.fetch("brought_there", assets=asked)
         there = {(row["id"], row["org"]) for row in self._brought}
         kept = {}
         for record in records:
@@ -319,11 +320,14 @@ class _Batch:
         left = [
             row["asset"] for row in old if row["asset"] != winners[row["id"]].record.snapshot.id
         ]
-        await self._work.fetch("superseded_assets_delete", assets=left)
+        if left:
+            await self._work.fetch("superseded_assets_delete", assets=left)
         faces = [row["face"] for row in old if row["face"] != winners[row["id"]].record.face]
-        await self._work.fetch("templates_delete", faces=faces)
-        brought = [row["id"] for row in self._brought]
-        await self._work.fetch("brought_faces_superseded", faces=faces, assets=brought)
+        if faces:
+            await self._work.fetch("templates_delete", faces=faces)
+        if faces and self._brought:
+            brought = [row["id"] for row in self._brought]
+            await self._work.fetch("brought_faces_superseded", faces=faces, assets=brought)
 
     async def _put_snapshots(self, kept: list[_Kept]) -> None:
         snapshots = {k.record.snapshot.id: k for k in kept if not k.record.snapshot.brought}
@@ -351,6 +355,8 @@ class _Batch:
             "faces_follow", events=[k.record.id for k in kept], assets=list(snapshots)
         )
         compared = [(k.record, t) for k in kept if (t := k.record.template) is not None]
+        if not compared:
+            return
         await self._work.fetch(
             "templates_put",
             faces=[record.face for record, _ in compared],
@@ -369,10 +375,12 @@ class _Batch:
                 owners |= dict.fromkeys(_row_keys(row), winners[row["id"]].record.org)
         used = {key for k in shown for key in _keys(k.record)}
         used |= {key for row in old if row["id"] not in winners for key in _row_keys(row)}
-        assets = await self._work.fetch("asset_keys", assets=[row["asset"] for row in old])
-        used |= {row["key"] for row in (*assets, *self._brought)}
-        garbage = [key for key in owners if key not in used]
-        await self._work.fetch("garbage_add", keys=garbage, orgs=[owners[key] for key in garbage])
+        if before := [row["asset"] for row in old]:
+            used |= {row["key"] for row in await self._work.fetch("asset_keys", assets=before)}
+        used |= {row["key"] for row in self._brought}
+        if garbage := [key for key in owners if key not in used]:
+            whose = [owners[key] for key in garbage]
+            await self._work.fetch("garbage_add", keys=garbage, orgs=whose)
         await self._work.fetch("garbage_keep", keys=list(used))
 
 
