@@ -4,9 +4,10 @@
   provider's own memory, nothing converted, nothing decoded.
 - *engine*: `FaceEngine.watch` and `embed` over as many pictures and faces, which lie ready in the
   canvas' size in main memory. Goal: 0.8 of the bare figure, detector and embedder together.
-- *pipeline*: 1080p streams, encoded beforehand, decoded by a thread each and taken through
-  detection, tracking, embedding and visits: frames looked at a second, how many streams at
-  5 looks/s that is, and how many the engine alone would carry.
+- *pipeline*: 1080p streams, encoded beforehand, decoded by a thread each (on a GPU by NVDEC, unless
+  --decode-on says otherwise) and taken through detection, tracking, embedding and visits: frames
+  looked at a second, how many streams at 5 looks/s that is, and how many the engine alone would
+  carry.
 
     .venv/bin/python benchmarks/gpu.py [--quick] [--provider cuda] [--precision fp16] [--batch 64]
 
@@ -28,6 +29,7 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import partial
 from pathlib import Path
+from typing import Final, get_args
 
 import av
 import numpy as np
@@ -46,6 +48,7 @@ from facewatch.pipeline.visit import Visitors
 from facewatch.ports.streams import Frame
 from facewatch.settings import load_for_process
 from facewatch.stream.files import FileSource
+from facewatch.stream.hardware import DecodeOn
 from facewatch.vision.cards import Precision
 from facewatch.vision.engine import FaceEngine, open_engine
 from facewatch.vision.pictures import ArrayPicture
@@ -56,7 +59,7 @@ _ROOT = Path(__file__).parent.parent
 _WIDTH, _HEIGHT = 640, 384
 _LOOKS_PER_S = 5.0
 _GOAL = 0.8
-_PLACES = {"cuda": "cuda", "tensorrt": "cuda"}
+_PLACES: Final[dict[str, DecodeOn]] = {"cuda": "cuda", "tensorrt": "cuda"}
 
 
 def per_s(run: Callable[[], object], pictures: int, seconds: float) -> float:
@@ -127,7 +130,8 @@ def encode(source: Path, path: Path, seconds: int) -> Path:
 class Streams:
     """Readers of one file, each with a slot for its newest frames; nothing is dropped."""
 
-    def __init__(self, path: Path, count: int) -> None:
+    def __init__(self, path: Path, count: int, decode_on: DecodeOn) -> None:
+        self._decode_on = decode_on
         self._slots: list[queue.Queue[Frame | None]] = [queue.Queue(2) for _ in range(count)]
         self._arrived = threading.Semaphore(0)
         self._left = count
@@ -135,7 +139,9 @@ class Streams:
             threading.Thread(target=self._read, args=(path, slot), daemon=True).start()
 
     def _read(self, path: Path, slot: "queue.Queue[Frame | None]") -> None:
-        source = FileSource(CameraId(new_id()), path, looks_per_s=_LOOKS_PER_S)
+        source = FileSource(
+            CameraId(new_id()), path, looks_per_s=_LOOKS_PER_S, decode_on=self._decode_on
+        )
         for frame in source.frames(threading.Event()):
             slot.put(frame)
             self._arrived.release()
@@ -163,13 +169,15 @@ class Streams:
         return taken
 
 
-def pipeline(engine: FaceEngine, path: Path, count: int, most: int) -> dict[str, float]:
+def pipeline(
+    engine: FaceEngine, path: Path, count: int, most: int, decode_on: DecodeOn
+) -> dict[str, float]:
     recogniser = Recogniser(
         engine,
         lambda camera: Visitors(camera, lambda at, _number: EventId(new_id(at))),
         Metrics.on(),
     )
-    streams, frames, engine_s, visits = Streams(path, count), 0, 0.0, 0
+    streams, frames, engine_s, visits = Streams(path, count, decode_on), 0, 0.0, 0
     began = time.perf_counter()
     while taken := streams.take(most):
         seeing = time.perf_counter()
@@ -215,12 +223,15 @@ def main() -> None:
     parser.add_argument("--batch", type=int, default=0, help="64; 4 with --quick")
     parser.add_argument("--video", type=Path, help="what the streams show; the demo's if not given")
     parser.add_argument("--streams", type=int, default=0, help="four a core; 2 with --quick")
+    parser.add_argument("--decode-on", choices=get_args(DecodeOn), help="cuda on a GPU")
     args = parser.parse_args()
+    decode_on: DecodeOn = args.decode_on or _PLACES.get(args.provider, "cpu")
     usual = Precision.FP16 if Runtime((args.provider,)).accelerated else Precision.FP32
     precision = Precision(args.precision) if args.precision else usual
     batch = args.batch or (4 if args.quick else 64)
     engine = opened(args.provider, precision)
     on = {"benchmark": "gpu", "provider": args.provider, "precision": precision, "batch": batch}
+    on["decode_on"] = decode_on
     measured = kernels(engine, args.provider, batch, 0.3 if args.quick else 5)
     ratio = together(measured["pictures_per_s"], measured["faces_per_s"]) / together(
         measured["bare_pictures_per_s"], measured["bare_faces_per_s"]
@@ -235,7 +246,7 @@ def main() -> None:
             iter(prepare(_ROOT / ".home", lambda _w, _s: None).cameras.values())
         )
         path = encode(video, Path(folder) / "1080p.mp4", 2 if args.quick else 20)
-        whole = pipeline(engine, path, count, max(batch, 4))
+        whole = pipeline(engine, path, count, max(batch, 4), decode_on)
     print(json.dumps({**on, **{key: round(it, 1) for key, it in whole.items()}}), flush=True)
     print(json.dumps({"benchmark": "gpu", "machine": Machine.here().shown()}))
     table(["what", "figure"], [[k, v] for k, v in (rows[0] | whole).items()])

@@ -9,12 +9,14 @@ from pathlib import Path
 from typing import Final
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 
 from facewatch.domain.events import TimeSource
 from facewatch.domain.ids import CameraId
 from facewatch.errors import UnreadableStream
 from facewatch.ports.streams import ClipHeader, Frame
+from facewatch.stream import hardware
 from facewatch.stream.decode import VideoReader, explain
 from facewatch.stream.picture import Converter, DecodedPicture
 
@@ -72,9 +74,11 @@ class FileSource:
         *,
         looks_per_s: float,
         start: datetime | None = None,
+        decode_on: hardware.DecodeOn = "cpu",
     ) -> None:
         self._camera = camera
         self._path = path
+        self._decode_on = decode_on
         self._looks_per_s = looks_per_s
         self._start = start
         self._reader: VideoReader | None = None
@@ -110,7 +114,7 @@ class FileSource:
         return self._broke_off
 
     def frames(self, stop: threading.Event) -> Generator[Frame]:
-        with _opened(self._path) as container:
+        with _opened(self._path, self._decode_on) as container:
             self._reader = reader = VideoReader(container, str(self._path), self._looks_per_s)
             yield from self._due(reader, stop)
         if not reader.received and not stop.is_set():
@@ -229,18 +233,23 @@ def _recorded_start(container: InputContainer, path: Path) -> tuple[datetime, Ti
     return datetime.fromtimestamp(path.stat().st_mtime, UTC), TimeSource.FILE
 
 
-def _opened(path: Path) -> InputContainer:
+def _opened(path: Path, decode_on: hardware.DecodeOn = "cpu") -> InputContainer:
     """
     Raises:
         UnreadableStream: there is no such file, or it is not a video.
     """
-    try:
+
+    def open_on(device: HWAccel | None) -> InputContainer:
         return av.open(
             f"file:{path}",
             "r",
             metadata_errors="replace",
             container_options={"format_whitelist": _READ, "protocol_whitelist": "file"},
+            hwaccel=device,
         )
+
+    try:
+        return hardware.opened(open_on, decode_on, str(path))
     except FileNotFoundError:
         what, remedy = "there is no such file", "check the path"
     except IsADirectoryError:

@@ -1,40 +1,51 @@
 """Decoding on a GPU, where there is one that can."""
 
+import errno
 import logging
-from functools import cache
+from collections.abc import Callable
 from typing import Final, Literal
 
 import av
-from av.codec import Codec
 from av.codec.hwaccel import HWAccel
+from av.container import InputContainer
 
 log = logging.getLogger(__name__)
 
 DecodeOn = Literal["cpu", "cuda"]
 """What decodes; ``cuda`` is NVDEC, whose pictures are copied back to be looked at."""
 
-_PROBED_WITH: Final = "h264"
+_DEVICE_FAILED: Final = (av.error.ExternalError, PermissionError)
+"""What ``av.open`` raises of a device: CUDA's own errors, and (EPERM) that there is no driver."""
+
+_without_driver = set[str]()
 
 
-def accelerator(decode_on: DecodeOn) -> HWAccel | None:
-    """For ``av.open``; None is the CPU, also where the GPU cannot be used: said once.
+def opened(
+    open_on: Callable[[HWAccel | None], InputContainer], decode_on: DecodeOn, name: str
+) -> InputContainer:
+    """What *open_on* opens of the stream called *name*, to be decoded by the device or the CPU.
 
-    A stream that the GPU has no decoder for is decoded by the CPU as well.
+    By the CPU also where the device cannot be used, which is said (of a driver that is not there
+    once a process), and where it has no decoder for the stream.
+
+    Raises:
+        av.FFmpegError: it cannot be opened.
     """
-    if decode_on == "cpu" or not _works(decode_on):
-        return None
-    return HWAccel(decode_on, allow_software_fallback=True)
+    if decode_on != "cpu" and decode_on not in _without_driver:
+        try:
+            return open_on(HWAccel(decode_on, allow_software_fallback=True))
+        except _DEVICE_FAILED as error:
+            _say(name, decode_on, error)
+    return open_on(None)
 
 
-@cache
-def _works(device: str) -> bool:
-    try:
-        HWAccel(device).create(Codec(_PROBED_WITH, "r"))
-    except (av.FFmpegError, NotImplementedError) as error:
-        log.warning(
-            "cameras.decode_on = %r: %s cannot be used here (%s), the CPU decodes; "
-            "is its driver installed, and the GPU visible to this process?",
-            *(device, device, getattr(error, "strerror", None) or error),
-        )
-        return False
-    return True
+def _say(name: str, device: str, error: Exception) -> None:
+    if isinstance(error, OSError) and error.errno == errno.EPERM:
+        if device in _without_driver:
+            return
+        _without_driver.add(device)
+    log.warning(
+        "cameras.decode_on = %r: %s cannot be used for %s (%s), the CPU decodes; "
+        "is its driver installed, visible to this process, and has it memory left?",
+        *(device, device, name, getattr(error, "strerror", None) or "it gives no reason"),
+    )

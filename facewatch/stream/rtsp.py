@@ -12,6 +12,7 @@ from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
 import av
+from av.codec.hwaccel import HWAccel
 from av.container import InputContainer
 from av.video.stream import VideoStream
 
@@ -26,8 +27,8 @@ from facewatch.errors import (
     UnreadableStream,
 )
 from facewatch.ports.streams import Frame
+from facewatch.stream import hardware
 from facewatch.stream.decode import Stop, VideoReader
-from facewatch.stream.hardware import DecodeOn, accelerator
 from facewatch.stream.lag import Lag
 from facewatch.stream.picture import Converter, DecodedPicture
 
@@ -58,7 +59,7 @@ class RtspSource:
         looks_per_s: float,
         open_timeout_s: float = 10.0,
         read_timeout_s: float = 5.0,
-        decode_on: DecodeOn = "cpu",
+        decode_on: hardware.DecodeOn = "cpu",
         time_for: Callable[[], float] = lambda: math.inf,
     ) -> None:
         self._camera = camera
@@ -143,21 +144,24 @@ class RtspSource:
         """
         began = time.monotonic()
         try:
-            return av.open(
-                _address(self._camera),
-                "r",
-                metadata_errors="replace",  # cameras name themselves in whatever code they like
-                options={
-                    "rtsp_transport": self._camera.transport.value,
-                    "allowed_media_types": "video",
-                    "fpsprobesize": "0",  # opens in 0.35 s, not 1.1 s
-                },
-                hwaccel=accelerator(self._decode_on),
-                timeout=(self._open_timeout_s, self._read_timeout_s / 2),  # it waits twice
-            )
+            return hardware.opened(self._connected, self._decode_on, repr(self))
         except av.FFmpegError as error:
             trouble = self._refused(error, time.monotonic() - began)
         raise trouble
+
+    def _connected(self, device: HWAccel | None) -> InputContainer:
+        return av.open(
+            _address(self._camera),
+            "r",
+            metadata_errors="replace",  # cameras name themselves in whatever code they like
+            options={
+                "rtsp_transport": self._camera.transport.value,
+                "allowed_media_types": "video",
+                "fpsprobesize": "0",  # opens in 0.35 s, not 1.1 s
+            },
+            hwaccel=device,
+            timeout=(self._open_timeout_s, self._read_timeout_s / 2),  # it waits twice
+        )
 
     def _refused(self, error: av.FFmpegError, after_s: float) -> CameraTrouble:
         match error:
