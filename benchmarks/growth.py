@@ -1,26 +1,25 @@
 """How cost grows: with cameras, with the gallery, with the events that there are.
 
 Cameras: a service and made-up cameras as `facewatch bench` has them (1280 x 720, 15 frames/s, 5
-looks/s, somebody always passing), 1 to 32 of them. Gallery: templates drawn at random, two each
-person, taken in, kept, and taken up again as after a restart in a process of its own; then one
-probe after the other. What is drawn costs what real ones cost; what is found is
-`benchmarks/gallery.py`'s. Events: years drawn by `a_year.py`, asked through the store as
-`events.py` asks, first pages. CPU times are of this process and the connection's in Postgres: they
-hardly change when others use the machine.
+looks/s, somebody always passing), 1 to 32 of them. Gallery: what `gallery.py` measures, from 1,000
+templates to a million. Events: years drawn by `a_year.py`, from ten thousand to ten million, asked
+through the store as `events.py` asks, first pages. CPU times are of this process and the
+connection's in Postgres: they hardly change when others use the machine.
 
     .venv/bin/python benchmarks/growth.py [--quick] [--plots DIR] [--only cameras|gallery|events]
 
-Prints JSON lines, a table for each of the three, and draws three SVGs into DIR (needs matplotlib).
-Ten million events are `events.py`'s: half an hour and 25 GB.
+What `run.py` kept of `gallery.py` and `events.py`, measured on this machine at these sizes, is
+taken from there: ten million events are half an hour and 25 GB. Prints JSON lines, a table for each
+of the three, and draws three SVGs into DIR, by default docs/plots, with --quick beside what
+`run.py` keeps (needs matplotlib).
 """
 
 import argparse
 import asyncio
+import importlib.util
 import json
 import os
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
@@ -29,25 +28,30 @@ from dataclasses import asdict
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import asyncpg
+import gallery
 import numpy as np
-from events import Ask, Base, Clock, one_through_store, opened, questions, spent_on, through_store
+from events import (
+    FEW,
+    Ask,
+    Base,
+    Clock,
+    one_through_store,
+    opened,
+    questions,
+    spent_on,
+    through_store,
+)
+from kept import figures, results
 
 from facewatch.app.capacity import filmed, open_trial, wanted_of
-from facewatch.app.machine import Machine, resident_mib
+from facewatch.app.machine import Machine
 from facewatch.cli.output import table
-from facewatch.domain.ids import OrgId
-from facewatch.domain.people import GalleryChange
-from facewatch.gallery.live import LiveGallery
 from facewatch.settings import Settings
 from facewatch.store.embedded import embedded_postgres
 
 _ROOT = Path(__file__).parent.parent
-_DIMENSIONS = 128
-_CHUNK = 50_000
-_ORG, _LINEAGE = OrgId(UUID(int=1)), UUID(int=2)
 _ASKED = ("a week", "common name", "camera", "location")
 Line = dict[str, Any]
 
@@ -75,76 +79,26 @@ async def cameras(numbers: Sequence[int], seconds: float) -> AsyncIterator[Line]
 # Gallery ----------------------------------------------------------------------------------------
 
 
-def drawn(templates: int) -> Iterator[GalleryChange]:
-    """So many, two a person, in chunks; each chunk the same whoever asks."""
-    for start in range(0, templates, _CHUNK):
-        count = min(_CHUNK, templates - start)
-        random = np.random.default_rng(start)
-        people = np.repeat(random.normal(size=(-(-count // 2), _DIMENSIONS)), 2, axis=0)[:count]
-        looks = people + 0.6 * random.normal(size=people.shape)
-        looks /= np.linalg.norm(looks, axis=1, keepdims=True)
-        numbers = range(start, start + count)
-        yield GalleryChange(
-            np.array([UUID(int=1 + n).bytes for n in numbers], "S16"),
-            np.array([UUID(int=1 + n // 2).bytes for n in numbers], "S16"),
-            looks.astype(np.float32),
-            np.array([], "S16"),
-        )
-
-
-def make_gallery(folder: Path, templates: int) -> float:
-    """Seconds to take them in and to keep them."""
-    began = time.perf_counter()
-    gallery = LiveGallery(_DIMENSIONS, "drawn", folder)
-    draft = gallery.draft(_ORG)
-    for change in drawn(templates):
-        draft.take(change)
-    draft.publish(1, ())
-    gallery.keep(_ORG, _LINEAGE, lambda _revision: ())()
-    return time.perf_counter() - began
-
-
-def ask_gallery(folder: Path, templates: int, probes: int) -> Line:
-    """As after a restart: taken up, then asked."""
-    looked_for = next(drawn(templates)).templates[:probes]
-    before, began = resident_mib(), time.perf_counter()
-    gallery = LiveGallery(_DIMENSIONS, "drawn", folder)
-    if not gallery.taken_up(_ORG, _LINEAGE, 1):
-        sys.exit("the gallery was not kept")
-    ready_s, took, cpu = time.perf_counter() - began, [], []
-    for probe in np.concatenate([looked_for[:5], looked_for]):
-        cpu_began, began = time.process_time(), time.perf_counter()
-        gallery.resembling(_ORG, probe[None], 5)
-        took.append(1e3 * (time.perf_counter() - began))
-        cpu.append(1e3 * (time.process_time() - cpu_began))
-    return {
-        **{"benchmark": "growth", "of": "gallery", "templates": templates},
-        "ready_s": round(ready_s, 3),
-        "memory_mib": round(resident_mib() - before),
-        "p50_ms": round(statistics.median(took[5:]), 3),
-        "p95_ms": round(float(np.percentile(took[5:], 95)), 3),
-        "cpu_ms": round(statistics.mean(cpu[5:]), 3),
-    }
-
-
-def galleries(sizes: Sequence[int], probes: int) -> Iterator[Line]:
+async def galleries(sizes: Sequence[int], kept: Path) -> AsyncIterator[Line]:
+    had = {it["templates"]: it for it in figures(kept, "gallery") if "templates" in it}
     for templates in sizes:
-        with tempfile.TemporaryDirectory(prefix="facewatch-growth-") as folder:
-            made_s = make_gallery(Path(folder), templates)
-            asked = subprocess.run(
-                [sys.executable, __file__, "--ask", folder, str(templates), str(probes)],
-                check=True,
-                capture_output=True,
-                text=True,
-                env={**os.environ, "PYTHONPATH": str(_ROOT)},
-            )
-            yield {**json.loads(asked.stdout), "made_s": round(made_s, 2)}
+        if (found := had.get(templates)) is None:
+            with tempfile.TemporaryDirectory(prefix="facewatch-growth-") as folder:
+                os.chmod(folder, 0o755)  # Postgres may have to run as another user
+                found = await gallery.measure(Path(folder), templates)
+        shown = {it: found[it] for it in _COLUMNS["gallery"]}
+        yield {"benchmark": "growth", "of": "gallery", **shown}
 
 
 # Events -----------------------------------------------------------------------------------------
 
 
-async def events(sizes: Sequence[int], calls: int) -> AsyncIterator[Line]:
+async def events(sizes: Sequence[int], calls: int, kept: Path) -> AsyncIterator[Line]:
+    had = kept_events(figures(kept, "events"))
+    for line in had:
+        if line["events"] in sizes:
+            yield line
+    sizes = sorted(set(sizes) - {it["events"] for it in had})
     until = datetime.now(UTC).replace(microsecond=0)
     with tempfile.TemporaryDirectory(prefix="facewatch-growth-") as folder:
         os.chmod(folder, 0o755)  # Postgres may have to run as another user
@@ -152,11 +106,25 @@ async def events(sizes: Sequence[int], calls: int) -> AsyncIterator[Line]:
             for size in sizes:
                 async with year(dsn, size, until) as base:
                     for name, ask in (await asks(base, until)).items():
-                        yield {
-                            **{"benchmark": "growth", "of": "events", "events": size},
-                            "question": name,
-                            **await timed(ask, calls, spent_on(base)),
-                        }
+                        yield _of_events(size, name, await timed(ask, calls, spent_on(base)))
+
+
+def kept_events(lines: Sequence[Line]) -> list[Line]:
+    """What `events.py` measured of the same questions."""
+    found = []
+    many = max((it["events"] for it in lines if "filled_s" in it), default=FEW)
+    for line in lines:
+        first = line.get("through") == "store" and line["page"] in ([], [1, 1])
+        if first and line["question"] in ("getFaceEvent", *_ASKED):
+            for size, which in ((FEW, "few"), (many, "many")):
+                times = {it: line[f"{which}_{it}"] for it in ("p50_ms", "p95_ms")}
+                times["cpu_ms"] = line[f"{which}_p50_cpu_ms"]
+                found.append(_of_events(size, line["question"], times))
+    return found
+
+
+def _of_events(size: int, question: str, times: Line) -> Line:
+    return {"benchmark": "growth", "of": "events", "events": size, "question": question, **times}
 
 
 @asynccontextmanager
@@ -203,7 +171,7 @@ _COLUMNS = {
         *("cameras", "looks_per_s", "looks_share", "cpu_cores", "decoding_cores", "engine"),
         *("cpu_ms_per_look", "event_after_s", "memory_mib"),
     ),
-    "gallery": ("templates", "cpu_ms", "p50_ms", "p95_ms", "ready_s", "made_s", "memory_mib"),
+    "gallery": ("templates", "search_ms", "ready_s", "mib", "peak_mib", "recall_1"),
     "events": ("events", "question", "cpu_ms", "p50_ms", "p95_ms"),
 }
 
@@ -223,7 +191,7 @@ def draw(of: str, lines: Sequence[Line], folder: Path) -> None:
         axes.set_xscale("log")
         axes.set_yscale("log")
         axes.set_xlabel({"gallery": "templates", "events": "events"}[of])
-    axes.set_ylabel({"cameras": "share", "gallery": "ms, s", "events": "CPU ms a call"}[of])
+    axes.set_ylabel({"cameras": "share", "gallery": "ms, s, MiB", "events": "CPU ms a call"}[of])
     axes.grid(color="#eeeeee")
     axes.legend(frameon=False, fontsize=8)
     folder.mkdir(parents=True, exist_ok=True)
@@ -238,8 +206,9 @@ def _curves(of: str, lines: Sequence[Line]) -> Iterator[tuple[str, list[float], 
         return
     x = [it["cameras" if of == "cameras" else "templates"] for it in lines]
     if of == "gallery":
-        yield "CPU ms a probe", x, [it["cpu_ms"] for it in lines]
+        yield "a probe, ms", x, [it["search_ms"] for it in lines]
         yield "ready after a restart, s", x, [it["ready_s"] for it in lines]
+        yield "memory, MiB", x, [it["mib"] for it in lines]
         return
     cores = lines[0]["cores"]
     yield "looks that they get", x, [it["looks_share"] for it in lines]
@@ -248,32 +217,33 @@ def _curves(of: str, lines: Sequence[Line]) -> Iterator[tuple[str, list[float], 
     yield "engine's thread", x, [it["engine"] for it in lines]
 
 
-async def measure(only: str | None, quick: bool, plots: Path | None) -> None:
+async def measure(only: str | None, quick: bool, plots: Path) -> None:
     few, s = ([1, 4], 4.0) if quick else ([1, 2, 4, 8, 16, 32], 12.0)
-    small = [1_000, 10_000, 50_000] if quick else [1_000, 10_000, 50_000, 100_000, 1_000_000]
-    years, calls = ([10_000, 20_000], 15) if quick else ([10_000, 100_000, 1_000_000], 60)
-    found: dict[str, list[Line]] = {"gallery": [], "events": [], "cameras": []}
+    small = [10_000, 60_000] if quick else [1_000, 10_000, 100_000, 1_000_000]
+    years = [FEW, 100_000] if quick else [FEW, 100_000, 1_000_000, 10_000_000]
+    kept, found = results(quick), dict[str, list[Line]]()
     print(json.dumps({"benchmark": "growth", "machine": Machine.here().shown()}), flush=True)
-
-    def note(line: Line) -> None:
-        found[line["of"]].append(line)
-        print(json.dumps(line), flush=True)
-
-    if only in (None, "gallery"):
-        for line in galleries(small, 50 if quick else 300):
-            note(line)
-    if only in (None, "events"):
-        async for line in events(years, calls):
-            note(line)
-    if only in (None, "cameras"):
-        async for line in cameras(few, s):
-            note(line)
+    parts = {
+        "gallery": galleries(small, kept),
+        "events": events(years, 15 if quick else 60, kept),
+        "cameras": cameras(few, s),
+    }
+    for of, part in parts.items():
+        if only in (None, of):
+            found[of] = []
+            async for line in part:
+                found[of].append(line)
+                print(json.dumps(line), flush=True)
     for of, lines in found.items():
-        if lines:
-            print()
-            table(_COLUMNS[of], [[line[it] for it in _COLUMNS[of]] for line in lines])
-            if plots:
-                draw(of, lines, plots)
+        print()
+        lines.sort(key=lambda it: it[_COLUMNS[it["of"]][0]])
+        table(_COLUMNS[of], [[line[it] for it in _COLUMNS[of]] for line in lines])
+        if importlib.util.find_spec("matplotlib"):
+            draw(of, lines, plots)
+    if importlib.util.find_spec("matplotlib"):
+        print(f"drawn in {plots}")
+    else:
+        print("not drawn: matplotlib is not here (pip install matplotlib)")
 
 
 def main() -> None:
@@ -281,13 +251,9 @@ def main() -> None:
     parser.add_argument("--quick", action="store_true", help="small sizes, few of them")
     parser.add_argument("--plots", type=Path, help="a folder to draw into")
     parser.add_argument("--only", choices=list(_COLUMNS))
-    parser.add_argument("--ask", nargs=3, help=argparse.SUPPRESS)
     given = parser.parse_args()
-    if given.ask:
-        folder, templates, probes = given.ask
-        print(json.dumps(ask_gallery(Path(folder), int(templates), int(probes))))
-        return
-    asyncio.run(measure(given.only, given.quick, given.plots))
+    usual = results(True) / "plots" if given.quick else _ROOT / "docs" / "plots"
+    asyncio.run(measure(given.only, given.quick, given.plots or usual))
 
 
 if __name__ == "__main__":

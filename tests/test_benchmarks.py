@@ -8,13 +8,14 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
 from goals import GOALS, judged
+from growth import kept_events
 from homes import a_home
-from kept import finished, head, tail
+from kept import figures, finished, head, tail
 from plan import _PLANS, QUICK_S
 from run import before, benchmarks, run_all, sum_up
 from running import Run, run
@@ -109,12 +110,11 @@ def test_neither_processes_nor_files_are_left_however_a_script_ends(
     assert alive(said["folder"]) == []
 
 
-def first_found(folder: Path, pattern: str) -> Path:
+def wait_until(is_so: Callable[[], object], what: str) -> None:
     deadline = time.monotonic() + 60
-    while not (found := list(folder.glob(pattern))):
-        assert time.monotonic() < deadline, f"no {pattern}"
-        time.sleep(0.05)
-    return found[0]
+    while not is_so():
+        assert time.monotonic() < deadline, f"never: {what}"
+        time.sleep(0.02)
 
 
 @pytest.fixture
@@ -134,14 +134,15 @@ def test_ctrl_c_ends_all_of_it_and_shows_what_there_is(home: Path) -> None:
             "TMPDIR": str(home),
         },
     )
-    pid_file = first_found(home, "*/*/postgres/data/postmaster.pid")
-    postmaster = int(pid_file.read_text().splitlines()[0])
+    started = "*/*/postgres/data/postmaster.pid"
+    wait_until(lambda: list(home.glob(started)), "Postgres is started")
+    postmaster = int(next(home.glob(started)).read_text().splitlines()[0])
     process.send_signal(signal.SIGINT)
     out, _ = process.communicate(timeout=60)
 
     assert process.returncode == 130
     assert re.search("events +interrupted", out.decode())
-    assert not Path(f"/proc/{postmaster}").exists()
+    wait_until(lambda: not Path(f"/proc/{postmaster}").exists(), "Postgres has gone")
     assert [it.name for it in home.iterdir()] == ["benchmarks"]
     assert finished(home / "benchmarks" / "quick", "events") is None
 
@@ -181,6 +182,27 @@ def test_what_was_measured_before_is_known_again(scripts: list[Path], tmp_path: 
     lines = [elsewhere, {"ratio": 1.0}, tail("ok", 1.0)]
     (tmp_path / "pipeline.jsonl").write_text("".join(json.dumps(it) + "\n" for it in lines))
     assert before(scripts, tmp_path) == {}
+
+
+def test_growth_takes_what_was_measured_of_many_events(tmp_path: Path) -> None:
+    times = {f"{size}_{it}": 1.0 for size in ("few", "many") for it in ("p50_ms", "p95_ms")}
+    cpu = {"few_p50_cpu_ms": 0.8, "many_p50_cpu_ms": 0.9}
+    asked = {"through": "store", "question": "camera"} | times | cpu
+    said = [
+        {"events": 10_000, "filled_s": 2},
+        {"events": 10_000_000, "filled_s": 600},
+        asked | {"page": [1, 1]},
+        asked | {"page": [900, 900]},
+        asked | {"question": "rare name", "page": [1, 1]},
+    ]
+    lines = [head("events"), *said, tail("ok", 1.0)]
+    (tmp_path / "events.jsonl").write_text("".join(json.dumps(it) + "\n" for it in lines))
+
+    found = kept_events(figures(tmp_path, "events"))
+    assert [(it["events"], it["question"], it["cpu_ms"]) for it in found] == [
+        (10_000, "camera", 0.8),
+        (10_000_000, "camera", 0.9),
+    ]
 
 
 def test_every_goal_is_of_a_script_and_all_of_them_fit_into_the_time() -> None:
