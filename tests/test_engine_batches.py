@@ -152,13 +152,15 @@ import numpy as np
 from facewatch.errors import ModelOutOfMemory
 from facewatch.vision import graph, registry, runtime
 from facewatch.vision.batching import Buckets
-from facewatch.vision.runtime import Runtime, best_provider
+from facewatch.app.recognition import runtime
+from facewatch.flow.metrics import Metrics
+from facewatch.settings import Settings
 from facewatch.vision.session import Session
 
 logging.basicConfig(format="%(message)s")
-halved = []
+metrics = Metrics.on()
 session = Session(
-    registry.card("sface"), Path(sys.argv[1]), Runtime(halved=halved.append),
+    registry.card("sface"), Path(sys.argv[1]), runtime(Settings(home=sys.argv[3]), metrics),
     buckets=Buckets({1: 1.0, 16: 1.1, 64: 1.2}),
 )
 faces = np.random.default_rng(1).integers(0, 256, (64, 112, 112, 3), np.uint8)
@@ -169,7 +171,12 @@ taken = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpages
 resource.setrlimit(resource.RLIMIT_AS, (taken + (int(sys.argv[2]) << 20),) * 2)
 together = session.run(faces)[0][:20]
 assert np.allclose(together, alone, rtol=1e-4, atol=1e-5)
-print(session.buckets.sizes, session.halvings, halved)
+counted = {"model": "sface"}
+print(
+    session.buckets.sizes,
+    session.halvings,
+    metrics.registry.get_sample_value("model_batches_halved_total", counted),
+)
 try:
     detector.run(large)
 except ModelOutOfMemory as error:
@@ -178,10 +185,12 @@ except ModelOutOfMemory as error:
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="limits memory as Linux does")
-def test_a_batch_for_which_memory_does_not_suffice_is_halved_and_counted(models: Path) -> None:
+def test_a_batch_for_which_memory_does_not_suffice_is_halved_and_counted(
+    models: Path, tmp_path: Path
+) -> None:
     """Real memory that really runs out, in the allocator that CUDA has as well."""
     ran = subprocess.run(
-        [sys.executable, "-c", _HUNGRY, str(models), "70"],
+        [sys.executable, "-c", _HUNGRY, str(models), "70", str(tmp_path)],
         capture_output=True,
         text=True,
         timeout=60,
@@ -191,7 +200,7 @@ def test_a_batch_for_which_memory_does_not_suffice_is_halved_and_counted(models:
 
     assert ran.returncode == 0, ran.stderr
     counted, refused = ran.stdout.strip().splitlines()
-    assert counted in ("(1, 16) 1 ['sface']", "(1,) 2 ['sface', 'sface']")
+    assert counted in ("(1, 16) 1 1.0", "(1,) 2 2.0")
     assert re.match(
         r"model 'yunet': the memory of cpu does not suffice for a batch of 1; fr", refused
     )

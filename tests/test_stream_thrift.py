@@ -12,6 +12,7 @@ import pytest
 from videos import coded_as, counting_pictures, number_in
 
 from facewatch.domain.ids import CameraId, new_id
+from facewatch.errors import UnreadableStream
 from facewatch.ports.streams import Frame
 from facewatch.stream.decode import VideoReader
 from facewatch.stream.encode import encode_video
@@ -169,6 +170,22 @@ def test_a_rate_that_doubles_is_counted_and_gives_no_more_looks(
     assert max(b - a for (_, a), (_, b) in pairwise(looks)) < 0.25
     assert reader.changes == 1
     assert "it sent 25.0 pictures a second, and sends 50.0 now" in caplog.text
+
+
+@pytest.mark.parametrize("left", [1, 4])
+def test_a_configuration_record_that_is_cut_off_is_damage_as_any_other(
+    tmp_path: Path, left: int
+) -> None:
+    encode_video(tmp_path / "sound.mp4", counting_pictures(10, 160, 120), fps=25)
+    coded = bytearray((tmp_path / "sound.mp4").read_bytes())
+    record = coded.index(b"avcC") + 4
+    rest = int.from_bytes(coded[record - 8 : record - 4], "big") - 8 - left
+    coded[record - 8 : record - 4] = (8 + left).to_bytes(4, "big")
+    coded[record + left : record + left + 8] = rest.to_bytes(4, "big") + b"free"
+    (path := tmp_path / "cut.mp4").write_bytes(coded)
+
+    with pytest.raises(UnreadableStream, match="nothing in it can be decoded"):
+        list(FileSource(CameraId(new_id()), path, looks_per_s=5).frames(threading.Event()))
 
 
 def test_a_size_that_changes_is_counted_and_said(

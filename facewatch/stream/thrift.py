@@ -222,7 +222,8 @@ def uses_in(stream: VideoStream) -> Callable[["av.Packet[VideoStream]"], Use]:
     """What tells the use of a packet of *stream*; only of H.264 and HEVC more than key or not."""
     codec, record = stream.codec_context.name, stream.codec_context.extradata or b""
     framed = record[:1] == b"\x01"  # mp4, mkv: lengths in place of start codes
-    length = (record[_LENGTH_AT[codec]] & 3) + 1 if framed and codec in _LENGTH_AT else 0
+    at = _LENGTH_AT.get(codec, len(record))
+    length = (record[at] & 3) + 1 if framed and at < len(record) else 0
     readers: dict[str, Callable[[bytes, int], bool]] = {
         "h264": _ReferredH264(),
         "hevc": _ReferredHevc(),
