@@ -92,7 +92,8 @@ class Recogniser:
         if frame.camera not in self._still:
             self._still[frame.camera] = Stillness(self._idle_look_s)
         still = self._still[frame.camera].holds(frame)
-        self._metrics.frames_idle.inc(still)
+        if still:
+            self._metrics.frames_idle.inc()
         return still
 
     def _watched(self, frames: Sequence[Frame], watch: Stopwatch) -> list[Seen]:

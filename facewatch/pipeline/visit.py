@@ -182,10 +182,10 @@ class Visitors:
 
     def _is_cut(self, scene: Scene | None) -> bool:
         last, self._scene = self._scene, scene
-        if last is None or scene is None or not (last.any() and scene.any()):
-            return False  # a flat picture, a dark one for instance, is like no other
-        if float(last @ scene) >= self._visiting.cut:
+        if last is None or scene is None or float(last @ scene) >= self._visiting.cut:
             return False
+        if not (last.any() and scene.any()):
+            return False  # a flat picture, a dark one for instance, is like no other
         self._cut_s = self._clock_s
         return True
 
