@@ -221,7 +221,7 @@ def test_every_goal_is_of_a_script_and_all_of_them_fit_into_the_time() -> None:
         ("gpu", [{"ratio": 0.81}, {"machine": {}}], ["reached"]),
         (
             "writing",
-            [{"what": "kill -9", "acknowledged": 9, "lost": 1, "torn": 0}],
+            [{"acknowledged": 9, "lost": 1, "torn": 0}],
             ["NOT REACHED"],
         ),
         ("growth", [{"of": "cameras", "cameras": n} for n in (1, 32)], ["reached"]),

@@ -158,20 +158,23 @@ def write(
     Raises:
         HomeUnusable: it cannot be written; what was there before stays.
     """
-    ids = faces.astype("S16").tobytes() + persons.astype("S16").tobytes()
+    digest = sha256(faces.data)
+    digest.update(persons.data)
     header = Header(
         *(_FORMAT, str(org), model, dimensions, len(faces), revision, lineage),
-        sha256(ids).hexdigest(),
+        digest.hexdigest(),
     )
     text = json.dumps(asdict(header)).encode()
     fresh = _fresh(path)
     try:
         with open(os.open(fresh, os.O_RDWR | os.O_CREAT | os.O_TRUNC, 0o600), "wb") as file:
-            digest = sha256(text).hexdigest().encode()
-            file.write((digest + b"\n" + text).ljust(_HEADER_BYTES) + ids)
+            checked = sha256(text).hexdigest().encode() + b"\n" + text
+            file.write(checked.ljust(_HEADER_BYTES))
+            file.write(faces.data)
+            file.write(persons.data)
             checks = []
             for rows in templates:
-                file.write(rows.astype(np.float32).tobytes())
+                file.write(rows.data)
                 checks.append(_checks(rows))
             file.write(b"".join(it.tobytes() for it in checks))
             file.flush()

@@ -13,13 +13,14 @@ from facewatch.domain.ids import CameraId, FaceId, OrgId, PersonId, to_ruuid
 from facewatch.domain.people import Hit, Resemblance
 from facewatch.errors import HomeUnusable
 from facewatch.gallery.alike import Floats, Refusals
+from facewatch.gallery.draft import Draft
 from facewatch.gallery.file import GalleryFile, UnusableFile, erase, locked, write
 from facewatch.gallery.rows import Shelved
-from facewatch.gallery.shelf import Draft, Shelf, empty, moved, of_file
+from facewatch.gallery.shelf import Shelf, empty, moved, of_file
 
 log = logging.getLogger(__name__)
 
-_CHUNK = 65_536
+_CHUNK = 8_192
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,14 +105,9 @@ class LiveGallery:
     ) -> Callable[[], None]:
         assert self._folder is not None, "nothing is outgrown that is not kept"
         was, path = self._shelf(org), place(self._folder, org, self._model)
-        faces, persons = was.keys(np.flatnonzero(np.concatenate([~it.gone for _, it in was.parts])))
         try:
             with locked(self._folder):
-                out = _rows_of(faces, persons, went(was.revision))
-                write(
-                    *(path, org, self._model, was.revision, str(lineage), faces, persons),
-                    *(_templates(was, out), self._dimensions),
-                )
+                self._write(path, org, lineage, was, went(was.revision))
                 shelved = Shelved(GalleryFile(path), self._sizes.exact)
         except HomeUnusable:
             self._unkeepable.add(org)  # until the next start: not tried again at each change
@@ -121,6 +117,16 @@ class LiveGallery:
             self._shelves[org] = moved(was, self._shelf(org), shelved)
 
         return take_its_place
+
+    def _write(
+        self, path: Path, org: OrgId, lineage: UUID, was: Shelf, went: Sequence[FaceId]
+    ) -> None:
+        faces, persons = was.keys(np.flatnonzero(np.concatenate([~it.gone for _, it in was.parts])))
+        templates = _templates(was, _rows_of(faces, persons, went))
+        write(
+            *(path, org, self._model, was.revision, str(lineage), faces, persons),
+            *(templates, self._dimensions),
+        )
 
     def _shelf(self, org: OrgId) -> Shelf:
         return self._shelves.get(org) or empty(self._dimensions)

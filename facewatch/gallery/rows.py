@@ -1,24 +1,21 @@
 """Templates in rows, each with the face and the person it is of: in memory, or on disk."""
 
-from collections.abc import Iterable
-from typing import Protocol, TypeAlias
+from collections.abc import Iterable, Iterator
+from typing import Protocol
 
 import faiss
 import numpy as np
-from numpy.typing import NDArray
 
 from facewatch.gallery.alike import Floats
 from facewatch.gallery.file import GalleryFile
-
-Keys: TypeAlias = NDArray[np.bytes_]
-"""The bytes of ids as `GalleryChange` has them; b"" where there is none."""
-Places: TypeAlias = NDArray[np.int64]
+from facewatch.gallery.index import Growing, Keys, Places, Sorted
 
 faiss.cvar.distance_compute_blas_threshold = 8
 """So many probes at once are multiplied as a matrix: 7 times cheaper for 16 (decision 0097)."""
 
 _LOOKED_AT = 256
-_CHUNK = 65_536
+_CHUNK = 8_192
+_BLOCK = 65_536
 _TAUGHT_BY = 16_384
 
 
@@ -46,57 +43,101 @@ class Rows(Protocol):
         ...
 
     def of_person(self, person: bytes) -> Places:
-        """Every row of theirs."""
+        """Every row of theirs, in order."""
+        ...
+
+    def of_persons(self, persons: Keys) -> tuple[Places, Places]:
+        """Which of *persons*, and a row of theirs: every one of each, in their order."""
         ...
 
 
-class Fresh:
-    """Rows in memory. They are added by one thread while others read those before."""
+class Block:
+    """Room for so many rows; pages that nobody touched cost nothing."""
 
     def __init__(self, dimensions: int) -> None:
-        self._templates = np.zeros((64, dimensions), np.float32)
-        self._faces, self._persons = np.zeros(64, "S16"), np.zeros(64, "S16")
-        self._of_face: dict[bytes, int] = {}
-        self._of_person: dict[bytes, tuple[int, ...]] = {}
+        self.templates = np.zeros((_BLOCK, dimensions), np.float32)
+        self.faces, self.persons = np.zeros(_BLOCK, "S16"), np.zeros(_BLOCK, "S16")
+
+
+class Fresh:
+    """Rows in memory, in blocks: what grows is not copied.
+
+    They are added by one thread while others read those before.
+    """
+
+    def __init__(self, dimensions: int) -> None:
+        self._dimensions = dimensions
+        self._blocks: list[Block] = []
+        self._by_face, self._by_person = Growing(), Growing()
         self.count = 0
 
     def add(self, faces: Keys, persons: Keys, templates: Floats) -> None:
         start, end = self.count, self.count + len(faces)
-        if end > len(self._faces):
-            self._grow(max(end, 8 * len(self._faces)))  # pages that nobody touched cost nothing
-        self._templates[start:end] = templates
-        self._faces[start:end], self._persons[start:end] = faces, persons
-        for row, (face, person) in enumerate(zip(faces.tolist(), persons.tolist(), strict=True)):
-            if face:
-                self._of_face[face] = start + row
-            self._of_person[person] = (*self._of_person.get(person, ()), start + row)
+        while len(self._blocks) * _BLOCK < end:
+            self._blocks.append(Block(self._dimensions))
+        for block, there, here in _cut(start, end):
+            self._blocks[block].templates[there] = templates[here]
+            self._blocks[block].faces[there] = faces[here]
+            self._blocks[block].persons[there] = persons[here]
+        rows, single = np.arange(start, end), faces != b""
+        self._by_face.add(faces[single], rows[single])
+        self._by_person.add(persons, rows)
         self.count = end
 
     def near(self, probes: Floats, width: int, count: int) -> tuple[Floats, Places]:
-        return _nearest(probes, self._templates[:count], width)
+        found = [
+            (cosines, np.where(places < 0, -1, places + block * _BLOCK))
+            for block, there, _ in _cut(0, count)
+            for cosines, places in [
+                _nearest(probes, self._blocks[block].templates[there], min(width, there.stop))
+            ]
+        ]
+        cosines, places = (np.concatenate(it, axis=1) for it in zip(*found, strict=True))
+        if len(found) == 1:
+            return cosines, places
+        best = np.argsort(-cosines, axis=1)[:, :width]
+        return np.take_along_axis(cosines, best, 1), np.take_along_axis(places, best, 1)
 
     def templates(self, places: Places) -> Floats:
-        return self._templates[places]
+        if len(self._blocks) == 1:
+            return self._blocks[0].templates[places]
+        found = np.empty((len(places), self._dimensions), np.float32)
+        for block, there, here in self._by_block(places):
+            found[here] = block.templates[there]
+        return found
 
     def keys(self, places: Places) -> tuple[Keys, Keys]:
-        return self._faces[places], self._persons[places]
+        if len(self._blocks) == 1:
+            return self._blocks[0].faces[places], self._blocks[0].persons[places]
+        faces, persons = np.zeros(len(places), "S16"), np.zeros(len(places), "S16")
+        for block, there, here in self._by_block(places):
+            faces[here], persons[here] = block.faces[there], block.persons[there]
+        return faces, persons
 
     def of_faces(self, faces: Keys) -> Places:
-        return np.array([self._of_face.get(it, -1) for it in faces.tolist()], np.int64)
+        return self._by_face.newest(faces)
 
     def of_person(self, person: bytes) -> Places:
-        return np.array(self._of_person.get(person, ()), np.int64)
+        return self._by_person.of(person)
 
-    def _grow(self, size: int) -> None:
-        """Those who read keep what they have."""
-        templates = np.zeros((size, self._templates.shape[1]), np.float32)
-        faces, persons = np.zeros(size, "S16"), np.zeros(size, "S16")
-        templates[: self.count] = self._templates[: self.count]
-        faces[: self.count], persons[: self.count] = (
-            self._faces[: self.count],
-            self._persons[: self.count],
-        )
-        self._templates, self._faces, self._persons = templates, faces, persons
+    def of_persons(self, persons: Keys) -> tuple[Places, Places]:
+        return self._by_person.every(persons)
+
+    def _by_block(self, places: Places) -> Iterator[tuple[Block, Places, Places | slice]]:
+        """Each block of theirs, where in it, and which of *places* these are."""
+        blocks, there = np.divmod(places, _BLOCK)
+        numbers = np.unique(blocks).tolist()
+        for number in numbers:
+            here = np.flatnonzero(blocks == number) if len(numbers) > 1 else slice(None)
+            yield self._blocks[number], there[here], here
+
+
+def _cut(start: int, end: int) -> Iterator[tuple[int, slice, slice]]:
+    """The rows from *start* to *end* by blocks: which, where in it, and where after *start*."""
+    for block in range(start // _BLOCK, -(-end // _BLOCK)):
+        first, last = max(start, block * _BLOCK), min(end, (block + 1) * _BLOCK)
+        there = slice(first - block * _BLOCK, last - block * _BLOCK)
+        yield block, there, slice(first - start, last - start)
 
 
 class Shelved:
@@ -109,10 +150,7 @@ class Shelved:
         self._file = file
         self.dimensions = file.dimensions
         self.count = len(file.faces)
-        self._by_face = np.argsort(file.faces, kind="stable").astype(np.int32)
-        self._by_person = np.argsort(file.persons, kind="stable").astype(np.int32)
-        self._sorted_faces = file.faces[self._by_face]
-        self._sorted_persons = file.persons[self._by_person]
+        self._by_face, self._by_person = Sorted(file.faces), Sorted(file.persons)
         self.erased = np.zeros(self.count, np.bool_)
         self._held: Floats | None = None
         self._packed: faiss.IndexPQFastScan | None = None
@@ -144,16 +182,13 @@ class Shelved:
         return self._file.faces[places], self._file.persons[places]
 
     def of_faces(self, faces: Keys) -> Places:
-        at = np.searchsorted(self._sorted_faces, faces, "right") - 1
-        there = (at >= 0) & (self._sorted_faces[at] == faces)
-        return np.where(there, self._by_face[at], -1).astype(np.int64)
+        return self._by_face.newest(faces)
 
     def of_person(self, person: bytes) -> Places:
-        first, last = (
-            np.searchsorted(self._sorted_persons, np.bytes_(person), side)
-            for side in ("left", "right")
-        )
-        return self._by_person[first:last].astype(np.int64)
+        return self._by_person.of(person)
+
+    def of_persons(self, persons: Keys) -> tuple[Places, Places]:
+        return self._by_person.every(persons)
 
     def _chunks(self) -> Iterable[tuple[int, Floats]]:
         for start, templates in self._file.chunks(_CHUNK):

@@ -1,7 +1,7 @@
-"""An org's gallery at one revision, and how the next one is made of it."""
+"""An org's gallery at one revision."""
 
 from bisect import insort
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from facewatch.domain.faces import Template
 from facewatch.domain.ids import FaceId, PersonId
-from facewatch.domain.people import GalleryChange, Hit, Refusal, Resemblance, id_of
-from facewatch.gallery.alike import WIDTH, Floats, Refusals, alike, fused
-from facewatch.gallery.rows import Fresh, Keys, Places, Rows, Shelved
+from facewatch.domain.people import Hit, Resemblance, id_of
+from facewatch.gallery.alike import WIDTH, Floats, Refusals, alike
+from facewatch.gallery.index import Keys, Places
+from facewatch.gallery.rows import Fresh, Rows, Shelved
 
 _LEAST = np.float32(-2)
 """Less than any cosine."""
-
-_FUSED_AT_ONCE = 8192
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -55,6 +54,16 @@ class Part:
         places = places[~self.gone[places]]
         faces, _ = self.rows.keys(places)
         return places[faces != b""], faces[faces != b""]
+
+    def has(self, persons: Keys) -> NDArray[np.bool_]:
+        """Of which of *persons* a matchmaker counts."""
+        which, places = self.rows.of_persons(persons)
+        count = places < len(self.gone)
+        count[count] = ~self.gone[places[count]]
+        faces, _ = self.rows.keys(places[count])
+        has = np.zeros(len(persons), np.bool_)
+        has[which[count][faces != b""]] = True
+        return has
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -117,9 +126,10 @@ class Shelf:
             ),
         )
 
-    def has(self, person: bytes) -> bool:
-        """Whether a matchmaker of theirs counts."""
-        return any(len(part.singles(person)[0]) for _, part in self.parts)
+    def has(self, persons: Keys) -> NDArray[np.bool_]:
+        """Of which of *persons* a matchmaker counts."""
+        has: NDArray[np.bool_] = np.any([it.has(persons) for _, it in self.parts], axis=0)
+        return has
 
     def search(self, probe: Template, limit: int) -> list[Hit]:
         limit = min(limit, self.matchmakers)
@@ -196,134 +206,6 @@ def of_file(rows: Shelved, revision: int, refusals: Refusals) -> Shelf:
     single = persons[faces != b""]
     fresh = Part.of(Fresh(rows.dimensions), np.zeros(0, np.bool_))
     return Shelf(revision, part, fresh, len(np.unique(single)), len(single), refusals)
-
-
-class Draft:
-    """The shelf after *shelf*; what they share only grows, and who searches sees none of it."""
-
-    def __init__(self, shelf: Shelf, put: Callable[[Shelf], None], dimensions: int) -> None:
-        self._put, self._dimensions = put, dimensions
-        self._shelf = shelf = _without_remains(shelf, dimensions)
-        assert isinstance(shelf.fresh.rows, Fresh)
-        self._fresh = shelf.fresh.rows
-        self._gone = [part.gone.copy() for _, part in shelf.parts]
-        self._had: dict[bytes, bool] = {}
-        self._matchmakers = shelf.matchmakers
-
-    def take(self, change: GalleryChange) -> None:
-        self._drop(change.went)
-        if not len(change.faces):
-            return
-        held, theirs = self._held(change.faces)
-        same = held & (theirs == change.persons)
-        same[same] = (self._templates(change.faces[same]) == change.templates[same]).all(axis=1)
-        came = ~same
-        self._drop(change.faces[came])
-        for person in change.persons[came].tolist():
-            self._note(person)
-        self._add(change.faces[came], change.persons[came], change.templates[came])
-        self._matchmakers += int(came.sum())
-
-    def publish(self, revision: int, refusals: Sequence[Refusal]) -> None:
-        people = self._shelf.people
-        several: list[tuple[bytes, Template]] = []
-        for person, had in self._had.items():
-            singles = self._unfused(person)
-            count = sum(len(places) for _, places in singles)
-            people += (count > 0) - had
-            if count > 1:
-                templates = np.concatenate([rows.templates(places) for rows, places in singles])
-                several.append((person, fused(templates)))
-            if len(several) == _FUSED_AT_ONCE:
-                self._add_fused(several)
-                several = []
-        self._add_fused(several)
-        *kept, fresh = (
-            Part.of(part.rows, gone)
-            for (_, part), gone in zip(self._shelf.parts, self._gone, strict=True)
-        )
-        self._put(
-            Shelf(
-                revision,
-                kept[0] if kept else None,
-                fresh,
-                people,
-                self._matchmakers,
-                Refusals(refusals, self._dimensions),
-            )
-        )
-
-    def _add_fused(self, several: Sequence[tuple[bytes, Template]]) -> None:
-        if several:
-            persons = np.array([it for it, _ in several], "S16")
-            self._add(np.zeros(len(several), "S16"), persons, np.stack([it for _, it in several]))
-
-    def _add(self, faces: Keys, persons: Keys, templates: Floats) -> None:
-        self._fresh.add(faces, persons, templates)
-        grown = np.zeros(self._fresh.count, np.bool_)
-        grown[: len(self._gone[-1])] = self._gone[-1]
-        self._gone[-1] = grown
-
-    def _parts(self) -> list[tuple[Rows, NDArray[np.bool_]]]:
-        rows = [part.rows for _, part in self._shelf.parts]
-        return list(zip(rows, self._gone, strict=True))
-
-    def _held(self, faces: Keys) -> tuple[NDArray[np.bool_], Keys]:
-        """Which of them count, and whose they are."""
-        held, persons = np.zeros(len(faces), np.bool_), np.zeros(len(faces), "S16")
-        for rows, gone in self._parts():
-            places = rows.of_faces(faces)
-            alive = (places >= 0) & (places < len(gone))
-            alive[alive] = ~gone[places[alive]]
-            persons[alive] = rows.keys(places[alive])[1]
-            held |= alive
-        return held, persons
-
-    def _templates(self, faces: Keys) -> Floats:
-        """Of those that count."""
-        found = np.zeros((len(faces), self._dimensions), np.float32)
-        for rows, gone in self._parts():
-            places = rows.of_faces(faces)
-            alive = (places >= 0) & (places < len(gone))
-            alive[alive] = ~gone[places[alive]]
-            found[alive] = rows.templates(places[alive])
-        return found
-
-    def _drop(self, faces: Keys) -> None:
-        """Also of what was erased in the file the others of that person are fused anew."""
-        for rows, gone in self._parts():
-            places = rows.of_faces(faces)
-            places = places[(places >= 0) & (places < len(gone))]
-            for person in rows.keys(places)[1].tolist():
-                self._note(person)
-            self._matchmakers -= int((~gone[places]).sum())
-            gone[places] = True
-
-    def _note(self, person: bytes) -> None:
-        if person not in self._had:
-            self._had[person] = self._shelf.has(person)
-
-    def _unfused(self, person: bytes) -> list[tuple[Rows, Places]]:
-        """Where their matchmakers are; what is fused of them counts no more."""
-        singles = []
-        for rows, gone in self._parts():
-            places = rows.of_person(person)
-            places = places[~gone[places]]
-            faces, _ = rows.keys(places)
-            gone[places[faces == b""]] = True
-            singles.append((rows, places[faces != b""]))
-        return singles
-
-
-def _without_remains(shelf: Shelf, dimensions: int) -> Shelf:
-    """Without the rows of a draft that was never published."""
-    rows, count = shelf.fresh.rows, len(shelf.fresh.gone)
-    assert isinstance(rows, Fresh)
-    if rows.count == count:
-        return shelf
-    fresh, places = Fresh(dimensions), np.arange(count)
-    fresh.add(*rows.keys(places), rows.templates(places))
-    return replace(shelf, fresh=replace(shelf.fresh, rows=fresh))
 
 
 def moved(was: Shelf, now: Shelf, rows: Shelved) -> Shelf:
