@@ -6,6 +6,7 @@ from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
+from itertools import pairwise
 from pathlib import Path
 from uuid import UUID
 
@@ -178,6 +179,33 @@ async def test_a_camera_that_changes_its_resolution_stays_and_is_counted(tmp_pat
     assert status is not None
     assert status.state is CameraState.LIVE
     assert (frame.picture.width, frame.picture.height) in {(320, 240), (640, 360)}
+
+
+async def test_a_camera_that_doubles_its_rate_is_counted_and_looked_at_as_often(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    parts = []
+    for fps, pictures in ((25, 75), (50, 250)):
+        path = tmp_path / f"{fps}.mp4"
+        encode_video(path, counting_pictures(pictures, 160, 120), fps=fps, gop=fps)
+        parts.append(CodedVideo.read(path))
+    async with FaultyServer({"lobby": Mount(joined(*parts))}) as server:
+        lobby = camera(server.url("lobby"))
+        watched = Watched(lambda which: open_source(which, looks_per_s=5))
+        async with watched.watching(lobby):
+            registry, counted = watched.metrics.registry, {"camera": "lobby"}
+            await watched.until(
+                lambda: (registry.get_sample_value("stream_changes_total", counted) or 0) >= 1
+            )
+            await watched.next_frame(lobby)
+            times = [(await watched.next_frame(lobby)).t_s for _ in range(6)]
+            status = watched.status(lobby)
+
+    assert status is not None
+    assert status.state is CameraState.LIVE
+    assert "it sent 25.0 pictures a second, and sends 50.0 now" in caplog.text
+    apart_s = [b - a for a, b in pairwise(times)]
+    assert apart_s == pytest.approx([1 / 5] * 5, abs=0.05)
 
 
 async def test_a_camera_with_one_of_its_two_streams_is_live_and_says_what_it_lacks(

@@ -8,6 +8,7 @@ import threading
 import time
 import traceback
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 
@@ -289,6 +290,21 @@ async def test_a_new_resolution_just_arrives(tmp_path: Path) -> None:
     sizes = [frame.picture.full().shape[:2] for frame in frames]
     assert {(240, 320), (360, 640)} == set(sizes)
     assert all(frame.picture.fit(64, 64).shape == (64, 64, 3) for frame in frames)
+
+
+async def test_a_camera_whose_timestamps_stand_still_is_looked_at_all_the_same(
+    tmp_path: Path,
+) -> None:
+    path = tmp_path / "still.mp4"
+    encode_video(path, counting_pictures(150), fps=25, gop=25)
+    video = CodedVideo.read(path)
+    still = replace(video, units=tuple(replace(it, shown_s=0.0) for it in video.units))
+    async with FaultyServer({"a": Mount(still)}) as server, asyncio.timeout(10):
+        frames, error = await watch(source(camera(server.url("a")), looks_per_s=5), 10)
+
+    assert error is None
+    numbers = [number_in(frame.picture.full()) for frame in frames[2:]]
+    assert all(3 <= (b - a) % 150 <= 7 for a, b in pairwise(numbers)), numbers
 
 
 async def test_rtsps_with_a_certificate_that_the_camera_made_itself(

@@ -174,24 +174,27 @@ class VideoReader:
 class Timeline:
     """Presentation seconds that never run back, whatever the timestamps do.
 
-    Where one is missing, a frame's usual time has passed. Where they jump back by more than
-    half a second (recordings joined together, a camera's counter reset) time goes on from there.
+    Where one is missing or the same again, a frame's usual time has passed. Where they jump back by
+    more than half a second (recordings joined together, a camera's counter reset) time goes on from
+    there.
 
     >>> timeline = Timeline(frame_s=0.25)
-    >>> [timeline.seconds(t) for t in (100.0, 100.25, None, 7.0, 7.25)]
-    [100.0, 100.25, 100.5, 100.75, 101.0]
+    >>> [timeline.seconds(t) for t in (100.0, 100.25, None, 7.0, 7.25, 7.25)]
+    [100.0, 100.25, 100.5, 100.75, 101.0, 101.25]
     """
 
     def __init__(self, frame_s: float) -> None:
         self._frame_s = frame_s
         self._shift = 0.0
         self._now: float | None = None
+        self._stamp: float | None = None
 
     def seconds(self, stamp: float | None) -> float:
         """The time of the next frame, whose own timestamp is *stamp* seconds."""
+        before, self._stamp = self._stamp, stamp
         if self._now is None:
             self._now = stamp or 0.0
-        elif stamp is None:
+        elif stamp is None or stamp == before:
             self._now += self._frame_s
         else:
             if stamp + self._shift < self._now - _NOISE_S:
