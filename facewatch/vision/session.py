@@ -129,7 +129,12 @@ class Session:
         found = measured.kept(self._runtime.folder, about)
         if found is None:
             sizes = _ACCELERATOR_SIZES if self._runtime.accelerated else _CPU_SIZES
-            found = tried(self._run, sizes, width, height, self._clock())
+            try:
+                found = tried(self._run, sizes, width, height, self._clock())
+            except RunFailed as error:
+                if is_out_of_memory(error):
+                    raise self._too_large(1) from error
+                raise
             found = measured.keep(self._runtime.folder, about, found)
             if not found.batches:
                 log.warning(
@@ -151,16 +156,19 @@ class Session:
         self._runtime.halved(self.card.name)
         smaller = self._buckets.below(size)
         if smaller is None:
-            raise ModelOutOfMemory(
-                f"model {self.card.name!r}: the memory of {self._runtime.first} does not suffice"
-                f" for a batch of {size}",
-                "free memory there, or choose a smaller recognition.long_side_px or another of"
-                " models.providers",
-            ) from error
+            raise self._too_large(size) from error
         self._buckets = smaller
         log.warning(
             "model %s: the memory of %s does not suffice for %d pictures at once, from now on %d",
             *(self.card.name, self._runtime.first, size, smaller.most),
+        )
+
+    def _too_large(self, size: int) -> ModelOutOfMemory:
+        return ModelOutOfMemory(
+            f"model {self.card.name!r}: the memory of {self._runtime.first} does not suffice"
+            f" for a batch of {size}",
+            "free memory there, or choose a smaller recognition.long_side_px or another of"
+            " models.providers",
         )
 
     def _nothing(self) -> Outputs:
