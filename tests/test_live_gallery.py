@@ -6,6 +6,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Sequence
+from hashlib import sha256
 from pathlib import Path
 from uuid import UUID, uuid4
 
@@ -255,12 +256,44 @@ def test_what_a_killed_writer_left_goes_with_the_next_erasure(tmp_path: Path) ->
     assert not (tmp_path / "nothing").exists()
 
 
+def test_everybody_goes_and_somebody_comes(tmp_path: Path) -> None:
+    faces = a_kept_gallery(tmp_path)
+    gallery = restarted(tmp_path)
+    change(gallery, [], [it.face for it in faces])
+    assert (gallery.people(ORG), gallery.matchmakers(ORG)) == (0, 0)
+    assert gallery.search(ORG, faces[0].template, 5) == []
+    assert gallery.outgrown() == [ORG]
+    keep(gallery)
+
+    for empty in (gallery, restarted(tmp_path)):  # its file holds nobody
+        assert empty.resembling(ORG, faces[0].template.reshape(1, -1), 5) == [[]]
+        change(empty, faces[:5])
+        assert empty.people(ORG) == 3
+        assert empty.search(ORG, faces[3].template, 1)[0].face == faces[3].face
+        change(empty, [], [faces[3].face])
+        assert empty.matchmakers(ORG) == 4
+
+
+def test_a_folder_where_the_file_should_be_is_said_and_left_out(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    path = place(tmp_path, ORG, "sface")
+    path.mkdir()
+
+    assert not LiveGallery(128, "sface", tmp_path, SMALL).taken_up(ORG, LINEAGE, 1)
+
+    (said,) = caplog.messages
+    assert str(path) in said
+    with pytest.raises(HomeUnusable, match="directory"):
+        HomeGalleries(tmp_path).revisions(ORG)
+
+
 def damaged(kept: bytes, header_rows: int) -> list[bytes]:
     flipped = bytearray(kept)
     flipped[4096 + 32 * header_rows + 3000] ^= 1
     ids = bytearray(kept)
     ids[5000] ^= 1
-    newer = json.loads(kept[:4096].partition(b"\n")[2]) | {"format": 2}
+    newer = json.dumps(json.loads(kept[:4096].partition(b"\n")[2]) | {"format": 2}).encode()
     return [
         b"",
         b"no gallery",
@@ -269,7 +302,8 @@ def damaged(kept: bytes, header_rows: int) -> list[bytes]:
         kept[:4000],
         bytes(flipped),
         bytes(ids),
-        b"0" * 64 + b"\n" + json.dumps(newer).encode().ljust(4031) + kept[4096:],
+        b"0" * 64 + b"\n" + newer.ljust(4031) + kept[4096:],
+        sha256(newer).hexdigest().encode() + b"\n" + newer.ljust(4031) + kept[4096:],
     ]
 
 

@@ -84,8 +84,11 @@ class GalleryFile:
             raise
         except OSError as error:
             raise _unusable(path, error) from None
-        self.header = self._header()
-        ids = self._bytes(_HEADER_BYTES, 32 * self.header.rows)
+        try:
+            self.header = self._header()
+            ids = self._bytes(_HEADER_BYTES, 32 * self.header.rows)
+        except OSError as error:  # a folder, or a disk that cannot be read
+            raise _unusable(path, error) from None
         if sha256(ids).hexdigest() != self.header.ids:
             raise UnusableFile("its ids are damaged")
         both = np.frombuffer(ids, "S16")
