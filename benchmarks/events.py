@@ -20,292 +20,41 @@ import asyncio
 import itertools
 import json
 import os
-import random
-import re
 import signal
 import statistics
 import sys
 import tempfile
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
-from contextlib import AsyncExitStack, asynccontextmanager
-from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime, timedelta
+from collections.abc import AsyncIterator, Sequence
+from contextlib import AsyncExitStack
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
-from uuid import UUID
 
 import aiohttp
 import asyncpg
-from a_year import LARGE, RARE, SMALL, YEAR, event_ids, fill, number
+from asked_of_events import (
+    FEW,
+    VARIANTS,
+    Ask,
+    Base,
+    Clock,
+    Question,
+    find_deep_pages,
+    one_through_store,
+    opened,
+    questions,
+    spent_on,
+    through_store,
+)
+from events_over_http import Client, one_through_api, service, through_api
 
 from facewatch.cli.output import table
-from facewatch.domain.events import EventFilter
-from facewatch.domain.ids import CameraId, EventId, LocationId, OrgId, to_ruuid
-from facewatch.store.database import Database, open_database
 from facewatch.store.embedded import embedded_postgres
-from facewatch.store.events import PostgresFaceEvents
 from facewatch.store.keys import PostgresKeys
-from facewatch.store.migrate import migrate
 
-FEW = 10_000
-PAGE = 10
-DEEP = 900
-ASKED = PAGE + 1
-"""What the API reads for a page: one more tells whether there is another."""
-_ROOT = Path(__file__).parent.parent
-_BASE = "/api/faceRecognition/faceEvent/"
-_VARIANTS = 5
 _OVER_A_SOCKET = ("a week", "common name", "camera", "location", "has a name")
-
-Ask = Callable[[int], Awaitable[object]]
-"""Asks the nth variant of a question."""
-Clock = Callable[[], float]
-"""Seconds since whenever."""
-
-
-@dataclass(frozen=True)
-class Question:
-    """What somebody looks for; the variants differ in values that lead to other rows."""
-
-    name: str
-    variants: Sequence[EventFilter]
-    org: int = LARGE
-
-
-@dataclass
-class Base:
-    """A database that is asked.
-
-    Attributes:
-        events: How many it holds.
-        backend: The process in Postgres that the one connection of *database* has.
-        deep: By question and variant, the last event before its deep page, and the page's number.
-    """
-
-    events: int
-    dsn: str
-    database: Database
-    backend: int
-    orgs: dict[int, OrgId]
-    ids: list[UUID]
-    deep: dict[tuple[str, int], tuple[EventId | None, int]] = field(default_factory=dict)
-
-
-# What is asked ----------------------------------------------------------------------------------
-
-
-async def questions(sql: asyncpg.Connection, until: datetime) -> list[Question]:
-    """The ten of the issue, and where lists have been slow or could be."""
-    year = [
-        EventFilter(since=until - YEAR, until=until - n * timedelta(days=7))
-        for n in range(_VARIANTS)
-    ]
-    weeks = [_window(until - n * timedelta(days=60), timedelta(days=7)) for n in range(_VARIANTS)]
-    hours = [_window(until - n * timedelta(days=60), timedelta(hours=1)) for n in range(_VARIANTS)]
-    name = {n: await _name(sql, n) for n in (RARE, 1, 7)}
-    cameras = [CameraId(await number(sql, "camera", 80 + n)) for n in range(_VARIANTS)]
-    quiet = [CameraId(await number(sql, "camera", 199 - n)) for n in range(_VARIANTS)]
-    locations = [LocationId(await number(sql, "location", 5 + n)) for n in range(_VARIANTS)]
-    rooms = [LocationId(await number(sql, "room", 21 + 5 * n)) for n in range(_VARIANTS)]
-
-    def each(windows: Sequence[EventFilter], **wanted: Any) -> list[EventFilter]:
-        """*wanted* in each window; of a list, which holds a value a variant, the nth in the nth."""
-        return [
-            replace(
-                window,
-                **{k: frozenset([v[n]]) if isinstance(v, list) else v for k, v in wanted.items()},
-            )
-            for n, window in enumerate(windows)
-        ]
-
-    common, rare = frozenset([name[1]]), frozenset([name[RARE]])
-    return [
-        Question("a week", weeks),
-        Question("an hour", hours),
-        Question("a year", year),
-        Question("common name", each(year, names=common)),
-        Question("rare name", each(year, names=rare)),
-        Question("label", each(year, labels=frozenset(["staff"]))),
-        Question("camera", each(year, cameras=cameras)),
-        Question("camera, an hour", each(hours, cameras=cameras)),
-        Question("location", each(year, locations=locations)),
-        Question("room", each(year, locations=rooms)),
-        Question("has a name", each(year, has_name=True)),
-        Question("has no name", each(year, has_name=False)),
-        Question("name contains ann", each(year, name_part="ann")),
-        Question("no template", each(year, has_template=False)),
-        Question("common name, quiet camera", each(year, names=common, cameras=quiet)),
-        Question("common name, room", each(year, names=common, locations=rooms)),
-        Question("label, quiet camera", each(year, labels=frozenset(["staff"]), cameras=quiet)),
-        Question("has a name, quiet camera", each(year, has_name=True, cameras=quiet)),
-        Question("small org, a year", year, SMALL),
-        Question("small org, has a name", each(year, has_name=True), SMALL),
-    ]
-
-
-def _window(until: datetime, length: timedelta) -> EventFilter:
-    return EventFilter(since=until - length, until=until)
-
-
-async def _name(sql: asyncpg.Connection, n: int) -> str:
-    person = await number(sql, "person", n)
-    name: str = await sql.fetchval("SELECT name FROM person WHERE id = $1", person)
-    return name
-
-
-# Through the store -------------------------------------------------------------------------------
-
-
-async def find_deep_pages(few: Base, many: Base, question: Question) -> None:
-    """The 900th pages, by the store's own statement; of the events only the ids are read.
-
-    Where there are not so many, *many* is asked for its last page, and *few* from the moment on at
-    which that page of *many* begins.
-    """
-    for n, wanted in enumerate(question.variants):
-        for base in (many, few):
-            found = await _ids_found(base, question, wanted)
-            pages = len(found) // PAGE
-            before = found[(pages - 1) * PAGE - 1] if pages > 1 else None
-            base.deep[question.name, n] = before, max(pages, 1)
-        if few.deep[question.name, n][1] < min(DEEP, many.deep[question.name, n][1]):
-            before = many.deep[question.name, n][0]
-            newer = sum(before is not None and id >= before for id in found)
-            few.deep[question.name, n] = before, 1 + newer // PAGE
-
-
-async def _ids_found(base: Base, question: Question, wanted: EventFilter) -> list[EventId]:
-    events = PostgresFaceEvents(base.database)
-    statement, values = await events._search(base.orgs[question.org], wanted)
-    rows = await base.database.fetch(statement, **values, limit=DEEP * PAGE)
-    return [row["id"] for row in rows]
-
-
-def through_store(base: Base, question: Question, deep: bool) -> Ask:
-    events, org = PostgresFaceEvents(base.database), base.orgs[question.org]
-
-    async def ask(n: int) -> object:
-        n %= _VARIANTS
-        before = base.deep[question.name, n][0] if deep else None
-        return await events.find(org, question.variants[n], ASKED, before)
-
-    return ask
-
-
-def one_through_store(base: Base) -> Ask:
-    events, org = PostgresFaceEvents(base.database), base.orgs[LARGE]
-    return lambda n: events.get(org, EventId(base.ids[n % len(base.ids)]))
-
-
-# Through the API ---------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def service(base: Base, home: Path) -> AsyncIterator[str]:
-    """A `facewatch serve` over *base*, with a home of its own; its URL."""
-    environment = {
-        **{k: v for k, v in os.environ.items() if not k.startswith("FACEWATCH_")},
-        "FACEWATCH_HOME": str(home),
-        "FACEWATCH_DATABASE_URL": base.dsn,
-        "FACEWATCH_MODELS_DIRECTORY": str(_ROOT / ".home" / "models"),
-        "FACEWATCH_HTTP_PORT": "0",
-    }
-    process = await asyncio.create_subprocess_exec(
-        *(sys.executable, "-m", "facewatch", "serve"),
-        env=environment,
-        stderr=asyncio.subprocess.PIPE,
-    )
-    assert process.stderr is not None
-    said = ""
-    try:
-        async with asyncio.timeout(60):
-            while not (found := re.search(r"answers at (\S+)", said)):
-                line = await process.stderr.readline()
-                if not line:
-                    raise SystemExit(f"facewatch serve ended:\n{said}")
-                said += line.decode()
-        reading = asyncio.create_task(process.stderr.read())  # a full pipe would stop it
-        yield found[1]
-    finally:
-        if process.returncode is None:
-            process.send_signal(signal.SIGTERM)
-        await process.wait()
-        reading.cancel()
-
-
-@dataclass
-class Client:
-    """Somebody with a key to each org of a service."""
-
-    session: aiohttp.ClientSession
-    base: Base
-    keys: dict[int, str]
-    turned: dict[tuple[str, int], str | None] = field(default_factory=dict)
-
-    async def ask(self, operation: str, org: int, body: object) -> Any:
-        headers = {"x-auth-apikey": self.keys[org], "x-auth-scheme": "api-token"}
-        async with self.session.post(_BASE + operation, json=body, headers=headers) as answer:
-            said = await answer.json()
-        if answer.status != 200 or said.get("error"):
-            raise SystemExit(f"{operation} {json.dumps(body)}: {answer.status} {said}")
-        return said
-
-    async def page(self, question: Question, n: int, size: int, key: str | None = None) -> Any:
-        page = {"maxPageSize": size} | ({"lastEvaluatedKey": key} if key else {})
-        body = {"searchFilter": spelled(question.variants[n]), "pageRequest": page}
-        return await self.ask("findFaceEventsByOrg", question.org, body)
-
-    async def turn_pages(self, question: Question) -> None:
-        """To the key of the deep page that the store was asked for, in larger steps."""
-        for n in range(_VARIANTS):
-            left, key = (self.base.deep[question.name, n][1] - 1) * PAGE, None
-            while left:
-                size = min(left, 1000)
-                page = await self.page(question, n, size, key)
-                key, left = page.get("lastEvaluatedKey"), left - size
-            self.turned[question.name, n] = key
-
-
-def spelled(wanted: EventFilter) -> dict[str, object]:
-    """As Rhombus' clients ask for it."""
-    assert wanted.since
-    assert wanted.until
-    listed = {
-        "deviceUuids": [to_ruuid(id) for id in wanted.cameras or ()],
-        "locationUuids": [to_ruuid(id) for id in wanted.locations or ()],
-        "faceNames": sorted(wanted.names or ()),
-        "labels": sorted(wanted.labels or ()),
-    }
-    single = {
-        "faceNameContains": wanted.name_part,
-        "hasName": wanted.has_name,
-        "hasEmbedding": wanted.has_template,
-    }
-    window = {
-        "rangeStart": int(wanted.since.timestamp() * 1000),
-        "rangeEnd": int(wanted.until.timestamp() * 1000),
-    }
-    return {"timestampFilter": window, **listed} | {
-        k: v for k, v in single.items() if v is not None
-    }
-
-
-def through_api(client: Client, question: Question, deep: bool) -> Ask:
-    def ask(n: int) -> Awaitable[object]:
-        n %= _VARIANTS
-        key = client.turned[question.name, n] if deep else None
-        return client.page(question, n, PAGE, key)
-
-    return ask
-
-
-def one_through_api(client: Client) -> Ask:
-    ids = client.base.ids
-    return lambda n: client.ask("getFaceEvent", LARGE, {"eventUuid": to_ruuid(ids[n % len(ids)])})
-
-
-# Measuring ---------------------------------------------------------------------------------------
 
 
 @dataclass(frozen=True)
@@ -324,12 +73,6 @@ class Timing:
         return cls(*(round(share, 3) for share in shares))
 
 
-def spent_on(base: Base) -> Clock:
-    """CPU seconds of this process and of the connection's in Postgres: others do not add to it."""
-    of_postgres = Path(f"/proc/{base.backend}/schedstat")
-    return lambda: time.process_time() + int(of_postgres.read_text().split()[0]) / 1e9
-
-
 async def compared(
     few: Ask, many: Ask, args: argparse.Namespace, clocks: tuple[Clock, Clock]
 ) -> tuple[Timing, Timing]:
@@ -338,7 +81,7 @@ async def compared(
     counts = itertools.count(), itertools.count()
     for _ in range(args.rounds):
         for ask, clock, rounds, count in zip((few, many), clocks, took, counts, strict=True):
-            for _ in range(2 * _VARIANTS):
+            for _ in range(2 * VARIANTS):
                 await ask(next(count))
             rounds.append([])
             for _ in range(args.calls):
@@ -368,7 +111,7 @@ async def used(base: Base, ask: Ask) -> dict[str, dict[str, float]]:
 
     Asked on the one connection that has asked all along: with its plans.
     """
-    pool, calls = base.database._pool, 4 * _VARIANTS
+    pool, calls = base.database._pool, 4 * VARIANTS
 
     async def counted() -> dict[str, tuple[int, int]]:
         await pool.execute("SELECT pg_stat_force_next_flush()")
@@ -443,44 +186,7 @@ async def measure_api(
 
 def _page(base: Base, question: Question, deep: bool) -> int:
     """Which page it is; of variants that are not equally long, the deepest."""
-    return max(base.deep[question.name, n][1] for n in range(_VARIANTS)) if deep else 1
-
-
-# Both databases ----------------------------------------------------------------------------------
-
-
-@asynccontextmanager
-async def opened(dsn: str, name: str, events: int, until: datetime) -> AsyncIterator[Base]:
-    """A database *name* of the server at *dsn*, with a year of *events*."""
-    server = await asyncpg.connect(dsn)
-    try:
-        await server.execute(f"CREATE DATABASE {name}")
-    finally:
-        await server.close()
-    dsn = dsn.replace("/facewatch?", f"/{name}?")
-    await migrate(dsn)
-    began = time.perf_counter()
-    await fill(dsn, events, until)
-    took = time.perf_counter() - began
-    print(
-        json.dumps({"benchmark": "events", "events": events, "filled_s": round(took)}), flush=True
-    )
-    async with existing(dsn, events, until) as base:
-        yield base
-
-
-@asynccontextmanager
-async def existing(dsn: str, events: int, until: datetime) -> AsyncIterator[Base]:
-    """The database at *dsn*, with a year of *events* in it."""
-    sql = await asyncpg.connect(dsn)
-    try:
-        orgs = {n: OrgId(await number(sql, "org", 0, n)) for n in (LARGE, SMALL)}
-        ids = await event_ids(sql, events, until, random.Random(1).choices(range(events), k=5000))
-    finally:
-        await sql.close()
-    async with open_database(dsn, connections=1) as database:
-        backend = await database._pool.fetchval("SELECT pg_backend_pid()")
-        yield Base(events, dsn, database, backend, orgs, ids)
+    return max(base.deep[question.name, n][1] for n in range(VARIANTS)) if deep else 1
 
 
 async def measure(

@@ -32,7 +32,7 @@ from typing import Any
 import asyncpg
 import gallery
 import numpy as np
-from events import (
+from asked_of_events import (
     FEW,
     Ask,
     Base,

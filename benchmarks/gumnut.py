@@ -30,7 +30,7 @@ from uuid import UUID
 import aiohttp
 import asyncpg
 import numpy as np
-from events import service
+from events_over_http import service
 
 from facewatch.cli.output import table
 from facewatch.domain.ids import FaceId, OrgId, PersonId, to_prefixed

@@ -8,7 +8,7 @@ from typing import Any
 import asyncpg
 import pytest
 from a_year import fill, number
-from events import questions
+from asked_of_events import questions
 from factories import NOON
 
 from facewatch.domain.events import EventFilter
