@@ -9,9 +9,10 @@ ARGS ?=
 # A clone keeps a home of its own, so that trying facewatch leaves nothing elsewhere.
 export FACEWATCH_HOME ?= $(CURDIR)/.home
 
-# cpu, gpu and openvino are builds of one module in one folder: a venv holds one of them. OpenVINO's is
-# asked for once, with EXTRA=openvino, and stays.
-EXTRA := $(if $(wildcard .venv/installed-openvino),openvino,$(shell if [ -e /proc/driver/nvidia/version ] || nvidia-smi >/dev/null 2>&1; then echo gpu; else echo cpu; fi))
+# cpu, gpu and openvino are builds of one module in one folder: a venv holds one of them, and keeps it
+# until another is asked for: make install EXTRA=openvino.
+INSTALLED := $(filter cpu gpu openvino,$(patsubst .venv/installed-%,%,$(wildcard .venv/installed-*)))
+EXTRA := $(or $(firstword $(INSTALLED)),$(shell if [ -e /proc/driver/nvidia/version ] || nvidia-smi >/dev/null 2>&1; then echo gpu; else echo cpu; fi))
 LOCK := requirements/lock-$(EXTRA).txt
 BIN := .venv/bin
 

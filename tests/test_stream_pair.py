@@ -267,6 +267,20 @@ async def test_a_main_stream_of_another_size_is_counted_and_said(
     assert "pictures of its main stream are 1280 x 720 now, not 320 x 240" in caplog.text
 
 
+async def test_a_seldom_look_does_not_wait_for_the_next_one(tmp_path: Path) -> None:
+    order = {"g": "50", "bf": "3", "b_strategy": "0", "sc_threshold": "0"}
+    path = coded_as(tmp_path / "b.mp4", counting_pictures(100, *LARGE), "yuv420p", order)
+    large = CodedVideo.read(path)
+    async with served({"main": Mount(large), "sub": Mount(large)}) as which:
+        async with reading(paired(which, looks_per_s=1)) as it:
+            await it.until(lambda: len(it.frames) >= 5)
+        came = [c + time.time() - time.monotonic() for c in it.came_s[2:]]
+
+    taken = [frame.at.timestamp() for frame in it.frames[2:]]
+    assert all(frame.time_source is TimeSource.RTCP for frame in it.frames[2:])
+    assert all(c - t < 0.9 for c, t in zip(came, taken, strict=True))
+
+
 async def test_streams_whose_clocks_differ_belong_together_by_their_arrival(
     videos: tuple[CodedVideo, CodedVideo], caplog: pytest.LogCaptureFixture
 ) -> None:

@@ -35,6 +35,10 @@ _TOGETHER_S: Final = 0.1
 _LATE_S: Final = 1.0
 """A large picture may arrive so much later than its small one, which waits for it."""
 _WAIT_S: Final = 0.05
+_WAIT_SELDOM_S: Final = 0.45
+"""Where looks are seldom their large picture is waited for, not the next look."""
+_SELDOM: Final = 2.0
+"""Looks a second."""
 _ALIVE_S: Final = 2.0
 _AGAIN_S: Final = 10.0
 """Between two tries to open the main stream while the sub-stream goes on without it."""
@@ -81,7 +85,8 @@ class PairedSource:
         self._alone_s = alone_s
         self._ways = deque[float](maxlen=_WAYS)
         self._doubted = False
-        self._wait_s = min(_WAIT_S, 0.25 / looks_per_s)
+        often = looks_per_s > _SELDOM
+        self._wait_s = min(_WAIT_S, 0.25 / looks_per_s) if often else _WAIT_SELDOM_S
 
     def __repr__(self) -> str:
         return redact(repr(self._camera))
