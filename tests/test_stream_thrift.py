@@ -3,7 +3,7 @@
 import logging
 import math
 import threading
-from collections.abc import Callable
+import time
 from itertools import pairwise
 from pathlib import Path
 
@@ -13,7 +13,7 @@ from videos import coded_as, counting_pictures, number_in
 
 from facewatch.domain.ids import CameraId, new_id
 from facewatch.errors import UnreadableStream
-from facewatch.ports.streams import Frame
+from facewatch.ports.streams import Demand, Frame
 from facewatch.stream.decode import VideoReader
 from facewatch.stream.encode import encode_video
 from facewatch.stream.files import FileSource
@@ -22,12 +22,12 @@ _PATTERN = {"bf": "3", "b_strategy": "0", "b-pyramid": "none", "g": "100", "sc_t
 
 
 def seen(
-    path: Path, looks_per_s: float, time_for: Callable[[], float] = lambda: math.inf
+    path: Path, looks_per_s: float, demand: Demand | None = None
 ) -> tuple[list[tuple[int, float]], VideoReader]:
     """Number and time of the pictures that are looked at, and who decoded them."""
     looks = []
     with av.open(str(path)) as container:
-        reader = VideoReader(container, "a clip", looks_per_s, time_for=time_for)
+        reader = VideoReader(container, "a clip", looks_per_s, demand=demand)
         for packet in reader.packets(threading.Event()):
             for frame, t_s in reader.due(packet):
                 looks.append((number_in(frame.to_ndarray(format="bgr24")), t_s))
@@ -107,7 +107,7 @@ def test_key_pictures_alone_while_there_is_no_time_for_more(
     looks, reader = seen(
         path,
         5,
-        lambda: 1.4 if 100 <= next(asked) < 275 else math.inf,  # a packet each
+        Demand(lambda: 1.4 if 100 <= next(asked) < 275 else math.inf),  # a packet each
     )
 
     in_need = [number for number, t_s in looks if 6 <= t_s <= 10.5]
@@ -118,11 +118,59 @@ def test_key_pictures_alone_while_there_is_no_time_for_more(
     assert reader.decoded < 300
 
 
+class Asking:
+    """Has time for so many looks a second, and wants one more at each of some packets."""
+
+    def __init__(self, time_for: float, wanted: set[int]) -> None:
+        self._time_for = time_for
+        self._wanted = wanted
+        self._packets = 0
+        self._wanted_from = math.inf
+
+    @property
+    def demand(self) -> Demand:
+        return Demand(self._count, lambda: self._wanted_from)
+
+    def _count(self) -> float:
+        if self._packets in self._wanted:
+            self._wanted_from = time.monotonic()
+        self._packets += 1
+        return self._time_for
+
+
+@pytest.mark.parametrize(("encoder", "options"), KEYS[:3])
+def test_a_look_that_is_wanted_between_key_pictures_is_made_up_for(
+    tmp_path: Path, encoder: str, options: dict[str, str]
+) -> None:
+    pictures = counting_pictures(250, 160, 120)
+    path = coded_as(tmp_path / "keys.mp4", pictures, "yuv420p", options, encoder=encoder)
+    asking = Asking(1.0, {160, 168, 210})
+
+    looks, reader = seen(path, 5, asking.demand)
+
+    near = [(150, 150), (155, 161), (163, 169), (175, 175), (200, 200), (205, 211), (225, 225)]
+    late = [number for number, t_s in looks if t_s >= 6]
+    assert len(late) == len(near)
+    for number, (least, most) in zip(late, near, strict=True):
+        assert least <= number <= most
+    assert right(looks, 25)
+    assert reader.decoded < 160
+
+
+def test_what_lies_too_far_behind_a_key_picture_is_not_made_up_for(tmp_path: Path) -> None:
+    options = {"g": "80", "bf": "0", "sc_threshold": "0"}
+    path = coded_as(tmp_path / "long.mp4", counting_pictures(480, 160, 120), "yuv420p", options)
+
+    looks, _ = seen(path, 5, Asking(0.4, {470}).demand)
+
+    assert [number for number, t_s in looks if t_s >= 12.5] == [320 % 256, 400 % 256]
+
+
 def test_key_pictures_that_are_too_seldom_do_not_make_do(tmp_path: Path) -> None:
     options = {"g": "50", "bf": "0", "sc_threshold": "0"}
     path = coded_as(tmp_path / "seldom.mp4", counting_pictures(250), "yuv420p", options)
 
-    looks, reader = seen(path, 5, lambda: 1.0)
+    looks, reader = seen(path, 5, Demand(lambda: 1.0))
 
     assert reader.decoded == 250
     assert len(looks) == 50

@@ -319,3 +319,51 @@ def test_who_is_gone_before_it_is_clear_who_it_was_is_an_event_all_the_same() ->
     camera.watch(3.6, 9, nobody)
 
     assert [event.first_seen_s for event in camera.events()] == [0, 3]
+
+
+def test_a_look_is_wanted_soon_until_the_visit_is_told_of() -> None:
+    camera = Camera()
+    camera.watch(0, 0.2, nobody)
+    assert camera.visitors.next_look_in_s is None
+
+    camera.watch(0.2, 0.4, lambda t: [(ANN, 100, FINE)])
+    assert not camera.said
+    assert camera.visitors.next_look_in_s == 0
+
+    camera.watch(0.4, 0.6, lambda t: [(ANN, 100, FINE)])
+    assert camera.said
+    assert camera.visitors.next_look_in_s is None
+
+
+def test_who_is_out_of_view_is_not_waited_for() -> None:
+    camera = Camera()
+    camera.watch(0, 0.2, lambda t: [(ANN, 100, FINE)])
+    camera.watch(0.2, 0.4, nobody)
+    assert camera.visitors.next_look_in_s is None
+
+
+def test_what_was_looked_at_six_times_and_is_no_visit_is_not_waited_for() -> None:
+    doubtful = Quality(size=0.5, sharpness=0.5, pose=0.5, exposure=0.5, score=0.7)
+    camera = Camera()
+    camera.watch(0, 1.0, lambda t: [(ANN, 100, doubtful)])
+    assert camera.visitors.next_look_in_s == 0
+
+    camera.watch(1.0, 1.2, lambda t: [(ANN, 100, doubtful)])
+    assert not camera.said
+    assert camera.visitors.next_look_in_s is None
+
+
+def test_who_may_be_somebody_who_left_is_looked_at_again_when_a_template_may_tell() -> None:
+    unclear = Somebody(2, telling=0.2)
+    camera = Camera()
+    camera.knows(unclear)
+    camera.watch(0, 1, lambda t: [(ANN, 100, FINE)])
+    camera.watch(1, 2, nobody)
+    camera.watch(2, 2.2, lambda t: [(unclear, 400, FINE)])
+    assert camera.visitors.next_look_in_s == pytest.approx(0.55)
+
+    camera.watch(2.2, 2.8, lambda t: [(unclear, 400, FINE)])
+    assert camera.visitors.next_look_in_s == pytest.approx(0.4)  # then it is another
+
+    camera.watch(2.8, 3.2, lambda t: [(unclear, 400, FINE)])
+    assert len({it.event for it in camera.said}) == 2

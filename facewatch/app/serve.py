@@ -107,6 +107,7 @@ async def run_service(
     recogniser = Recogniser(
         *(recognition.engine, visitors_at, metrics, charge),
         idle_look_s=settings.recognition.idle_look_s,
+        hurry=shedding.hurry,
     )
     still = StillRegions(
         *(stores.database, stores.regions, recogniser, recognition.thread, known),
@@ -193,7 +194,7 @@ def _opener(settings: Settings, shedding: Shedding) -> Callable[[Camera], Source
         open_timeout_s=patience.open_timeout_s,
         read_timeout_s=patience.read_timeout_s,
         decode_on=patience.decode_on,
-        time_for=shedding.time_for,
+        demand=shedding.demand(camera.id),
     )
 
 

@@ -30,7 +30,8 @@ class Recogniser:
     """The engine and who is in view at each camera. Blocks; the engine's thread only.
 
     *visitors_at* makes the state of a camera when its first frame comes; *charge* is told which
-    camera took how many processor seconds of a stage. Where nobody is and nothing moves the
+    camera took how many processor seconds of a stage; *hurry* at each look at a camera in how many
+    seconds one more may let a visit be told of, if so. Where nobody is and nothing moves the
     detector is asked every *idle_look_s* only.
     """
 
@@ -41,12 +42,14 @@ class Recogniser:
         metrics: Metrics,
         charge: Callable[[CameraId, Stage, float], None] = lambda _camera, _stage, _cpu_s: None,
         idle_look_s: float = 0.0,
+        hurry: Callable[[CameraId, float | None], None] = lambda _camera, _in_s: None,
     ) -> None:
         self._engine = engine
         self._visitors_at = visitors_at
         self._visitors: dict[CameraId, Visitors] = {}
         self._metrics = metrics
         self._charge = charge
+        self._hurry = hurry
         self._aligning = Spent()
         self._idle_look_s = idle_look_s
         self._still: dict[CameraId, Stillness] = {}
@@ -83,6 +86,7 @@ class Recogniser:
             mine, said = said[: len(crops)], said[len(crops) :]
             visits += _finish(step, mine)
             self._show(frame.camera)
+            self._hurry(frame.camera, self._at(frame.camera).next_look_in_s)
             self._still[frame.camera].looked(empty=self._at(frame.camera).nobody)
             self._note(Stage.FOLLOW, [frame], before + self._without_aligning(watch.lap()))
         return visits
@@ -155,6 +159,7 @@ class Recogniser:
         """*camera* will give no more frames."""
         visitors = self._visitors.pop(camera, None)
         self._still.pop(camera, None)
+        self._hurry(camera, None)
         self._suppressed = {it: on for it, on in self._suppressed.items() if it != camera}
         return visitors.close() if visitors else []
 

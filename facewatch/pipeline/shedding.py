@@ -4,14 +4,20 @@ import logging
 import math
 import time
 from collections.abc import Callable
+from functools import partial
 
 from facewatch.domain.ids import CameraId
+from facewatch.ports.streams import Demand
 
 log = logging.getLogger(__name__)
 
 _WINDOW_S = 3.0
-_REST_S = 60.0
+_REST_S = 120.0
 _LONGEST_REST_S = 600.0
+_EARNS = 2
+_COSTS = 5
+_SAVED = 20
+"""A look earns its camera so much, costs so much where it is hurried, and no more is saved."""
 
 
 class Shedding:
@@ -19,9 +25,13 @@ class Shedding:
 
     Decoding that nobody looks at takes the time that looking needs. Where over half of the
     frames of three seconds are replaced unseen, readers are told what was seen instead; those
-    whose key pictures come about as often decode nothing else. After a minute everything
-    is tried again, each time later if that was too early. One measure for all cameras: each
-    keeps its share. Event loop only, but for `time_for`.
+    whose key pictures come about as often decode nothing else. After two minutes everything is
+    tried again, each time later if that was too early. One measure for all cameras: each keeps
+    its share.
+
+    Key pictures may be two seconds apart. Where one look more may let a visit be told of, it is
+    wanted sooner: two more for each five, so that no camera has half as much again as another.
+    Event loop only, but for what says otherwise.
     """
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -29,17 +39,47 @@ class Shedding:
         self._time_for = math.inf
         self._rest_s = _REST_S
         self._until = self._ended = -math.inf
+        self._hurried: dict[CameraId, float] = {}
+        self._saved: dict[CameraId, int] = {}
         self._begin()
+
+    def demand(self, camera: CameraId) -> Demand:
+        """What the reader of *camera* is told. Any thread may ask it."""
+        return Demand(self.time_for, partial(self.wanted_from, camera))
 
     def time_for(self) -> float:
         """Looks a second of each camera; infinite while nothing is amiss. Any thread."""
         return self._time_for
 
+    def wanted_from(self, camera: CameraId) -> float:
+        """Since when one look more at *camera* is wanted; infinite where not. Any thread."""
+        has_saved = self._saved.get(camera, _SAVED) >= _COSTS
+        return self._hurried.get(camera, math.inf) if has_saved else math.inf
+
+    def hurry(self, camera: CameraId, in_s: float | None) -> None:
+        """One look more at *camera* in so many seconds may let a visit be told of; None: none.
+
+        The engine's thread, after each look.
+        """
+        if in_s is None:
+            self._hurried.pop(camera, None)
+        else:
+            self._hurried[camera] = self._now() + in_s
+
     def looked(self, camera: CameraId) -> None:
         """A frame of *camera* goes to the detector."""
+        self._pay(camera)
         self._cameras.add(camera)
         self._looked += 1
         self._judge()
+
+    def _pay(self, camera: CameraId) -> None:
+        saved = self._saved.get(camera, _SAVED)
+        if self.wanted_from(camera) <= self._now() and self._time_for < math.inf:
+            self._saved[camera] = saved - _COSTS
+        else:
+            self._saved[camera] = min(saved + _EARNS, _SAVED)
+        self._hurried.pop(camera, None)
 
     def replaced(self) -> None:
         """A frame was replaced by a newer one before anybody looked."""

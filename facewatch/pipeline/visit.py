@@ -195,6 +195,26 @@ class Visitors:
         return not self._visits and not self._tracker.tracks
 
     @property
+    def next_look_in_s(self) -> float | None:
+        """When one more look may let a visit be told of, in seconds; None if none would.
+
+        Who was looked at twice as often as that takes, and is no visit yet, is not waited for.
+        """
+        waits = [self._wanted_in_s(track) for track in self._tracker.tracks]
+        return min((wait for wait in waits if wait is not None), default=None)
+
+    def _wanted_in_s(self, track: Track) -> float | None:
+        rule, visit = self._visiting, self._visit_of.get(track)
+        looks = visit.looks if visit else track.looks
+        told = visit is not None and visit.reported_s is not None
+        if told or track.seen_s < self._clock_s or looks >= 2 * rule.looks:
+            return None
+        if not self._curious(track):
+            return 0.0
+        asked_s = min(track.embedded_s + self._following.question_s, track.born_s + rule.wait_s)
+        return max(0.0, asked_s - self._clock_s)
+
+    @property
     def suppressed(self) -> tuple[SuppressedRegion, ...]:
         """Where something that fires as a face stands still, and makes no events."""
         return self._still.suppressed

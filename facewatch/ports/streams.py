@@ -1,7 +1,8 @@
 """What pictures come from."""
 
+import math
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Protocol
@@ -81,6 +82,22 @@ class Frame:
     t_s: float
     time_source: TimeSource
     picture: Picture
+
+
+@dataclass(frozen=True, slots=True)
+class Demand:
+    """How much of a camera somebody looks at, while there may not be time for all of it.
+
+    Asked in the reader's thread, at every packet.
+
+    Attributes:
+        time_for: How many looks a second there is time for; infinite: all that are asked for.
+        wanted_from: Since when, by `time.monotonic`, one look more is wanted all the same;
+            infinite: it is not.
+    """
+
+    time_for: Callable[[], float] = lambda: math.inf
+    wanted_from: Callable[[], float] = lambda: math.inf
 
 
 class Source(Protocol):

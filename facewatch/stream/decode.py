@@ -1,9 +1,8 @@
 """Packets become the frames that are due: common to cameras and files."""
 
 import logging
-import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Final, Protocol
 
 import av
@@ -14,6 +13,7 @@ from av.video.stream import VideoStream
 
 from facewatch.domain.urls import redact
 from facewatch.errors import UnreadableStream
+from facewatch.ports.streams import Demand
 from facewatch.stream.lag import Lag
 from facewatch.stream.thrift import Thrift, Way
 
@@ -59,14 +59,14 @@ class VideoReader:
         name: str,
         looks_per_s: float,
         lag: Lag | None = None,
-        time_for: Callable[[], float] = lambda: math.inf,
+        demand: Demand | None = None,
     ) -> None:
         self.container = container
         self.stream = _video(container, name)
         self.stream.thread_type, self.stream.thread_count = "NONE", 1
         # what the container says may change in mid-stream: the decoder refuses it as well
         self.stream.codec_context.options = {"max_pixels": str(_MOST_PIXELS)}
-        self._thrift = Thrift(self.stream, looks_per_s, time_for)
+        self._thrift = Thrift(self.stream, looks_per_s, demand or Demand())
         self._timeline = Timeline(self.frame_s)
         self._unit_s = float(self.stream.time_base or 0)
         self._lag = lag
@@ -117,9 +117,13 @@ class VideoReader:
             self.received += 1
             return
         try:
-            frames = self.stream.decode(packet)
-            if way is Way.ALONE:
-                frames += self._held_back()
+            match way:
+                case Way.ALONE:
+                    frames = self._alone(packet)
+                case Way.MAKE_UP:
+                    frames = self._made_up()
+                case _:
+                    frames = self.stream.decode(packet)
         except av.FFmpegError:
             self.damaged += 1
             return
@@ -162,9 +166,19 @@ class VideoReader:
                 "%s: it sent %.1f pictures a second, and sends %.1f now", self._name, *rates
             )
 
-    def _held_back(self) -> list[VideoFrame]:
-        """The frames that the decoder keeps for their order; it can go on with a key picture."""
-        frames = self.stream.decode(None)
+    def _made_up(self) -> list[VideoFrame]:
+        """The newest frame, for which what was left out before it is decoded."""
+        packets = self._thrift.left_out.take()
+        if packets[0].is_keyframe:
+            self.stream.codec_context.flush_buffers()
+        frames = [frame for packet in packets for frame in self.stream.decode(packet)]
+        self.decoded += len(frames[:-1])
+        return frames[-1:]
+
+    def _alone(self, packet: "av.Packet[VideoStream] | None") -> list[VideoFrame]:
+        """The frame of a key packet, not held back for its order; what came before is forgotten."""
+        self.stream.codec_context.flush_buffers()
+        frames = self.stream.decode(packet) + self.stream.decode(None)
         self.stream.codec_context.flush_buffers()
         for frame in frames:
             frame.time_base = self.stream.time_base

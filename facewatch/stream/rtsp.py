@@ -6,7 +6,7 @@ import math
 import struct
 import threading
 import time
-from collections.abc import Callable, Generator, Iterator
+from collections.abc import Generator, Iterator
 from datetime import UTC, datetime
 from typing import Final
 from urllib.parse import quote, urlsplit, urlunsplit
@@ -26,7 +26,7 @@ from facewatch.errors import (
     CameraUnreachable,
     UnreadableStream,
 )
-from facewatch.ports.streams import Frame
+from facewatch.ports.streams import Demand, Frame
 from facewatch.stream import hardware
 from facewatch.stream.decode import Stop, VideoReader
 from facewatch.stream.lag import Lag
@@ -60,14 +60,14 @@ class RtspSource:
         open_timeout_s: float = 10.0,
         read_timeout_s: float = 5.0,
         decode_on: hardware.DecodeOn = "cpu",
-        time_for: Callable[[], float] = lambda: math.inf,
+        demand: Demand | None = None,
     ) -> None:
         self._camera = camera
         self._looks_per_s = looks_per_s
         self._open_timeout_s = open_timeout_s
         self._read_timeout_s = read_timeout_s
         self._decode_on = decode_on
-        self._time_for = time_for
+        self._demand = demand
         self._reader: VideoReader | None = None
 
     handicap = ""
@@ -120,7 +120,7 @@ class RtspSource:
         """What arrives, coded as it is, with the reader that can decode it; ends as `frames`."""
         with self._opened() as container:
             self._reader = reader = VideoReader(
-                container, repr(self), self._looks_per_s, Lag(), self._time_for
+                container, repr(self), self._looks_per_s, Lag(), self._demand
             )
             packets = reader.packets(stop)
             while (packet := self._next(packets)) is not None:

@@ -1,9 +1,8 @@
 """One way to open whatever a camera's URL names, and to ask what is there."""
 
-import math
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Generator
 from contextlib import closing
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
@@ -15,7 +14,7 @@ from facewatch.domain.cameras import Camera
 from facewatch.domain.events import TimeSource
 from facewatch.domain.urls import redact
 from facewatch.errors import CameraUnreachable, InvalidRequest
-from facewatch.ports.streams import Frame
+from facewatch.ports.streams import Demand, Frame
 from facewatch.stream.files import FileSource
 from facewatch.stream.hardware import DecodeOn
 from facewatch.stream.pair import PairedSource
@@ -32,12 +31,12 @@ def open_source(
     open_timeout_s: float = 10.0,
     read_timeout_s: float = 5.0,
     decode_on: DecodeOn = "cpu",
-    time_for: Callable[[], float] = lambda: math.inf,
+    demand: Demand | None = None,
 ) -> "RtspSource | PairedSource | PlayedFile":
     """The source that the camera's URL names: rtsp, rtsps, file or a plain path.
 
-    *time_for* is asked by the reader's thread how many looks a second there is time for: below
-    what is wanted, key pictures that come about as often may be all that is decoded.
+    Where *demand* has time for fewer looks than *looks_per_s*, key pictures that come about as
+    often may be all that is decoded.
 
     Raises:
         InvalidRequest: the URL has another scheme, or no host; or there is a sub-stream, and one of
@@ -51,7 +50,7 @@ def open_source(
             open_timeout_s=open_timeout_s,
             read_timeout_s=read_timeout_s,
             decode_on=decode_on,
-            time_for=time_for,
+            demand=demand,
         )
 
     parts = urlsplit(camera.url)

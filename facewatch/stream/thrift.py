@@ -6,6 +6,7 @@ change their rate and their pattern when it gets dark or somebody sets them anew
 """
 
 import math
+import time
 from array import array
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -16,6 +17,9 @@ from typing import Final
 import av
 from av.video.frame import VideoFrame
 from av.video.stream import VideoStream
+
+from facewatch.ports.streams import Demand
+from facewatch.stream.left_out import LeftOut
 
 _EARLY_S: Final = 0.001
 """A picture counts as due this much before its time: timestamps are rounded."""
@@ -57,6 +61,8 @@ class Way(Enum):
     DECODE = auto()
     ALONE = auto()
     """Decode it, take its picture out at once, and forget it: packets were and will be skipped."""
+    MAKE_UP = auto()
+    """Decode what was left out before it, then itself, for its picture alone."""
 
 
 class Pace:
@@ -124,16 +130,17 @@ class Thrift:
     a look may then be late by what lies between two. Where they are denser a due picture that
     nobody refers to is decoded as well, because it adds little: looks keep to their ticks.
 
-    *time_for* is asked how many looks a second there is time for.
+    While there is no time for more than key pictures, what is behind them lies in `left_out`: where
+    *demand* wants a look before the next of them comes, it is made up for.
     """
 
     def __init__(
         self,
         stream: VideoStream,
         looks_per_s: float,
-        time_for: Callable[[], float] = lambda: math.inf,
+        demand: Demand,
     ) -> None:
-        self._time_for = time_for
+        self._demand = demand
         self._period = 1 / looks_per_s
         self._use_of = uses_in(stream)
         self._unit_s = float(stream.time_base or 0)
@@ -145,6 +152,8 @@ class Thrift:
         self._pace = Pace(looks_per_s)
         self._key_pace: Pace | None = None
         self._tick_s: float | None = None
+        self._due_at = -math.inf
+        self.left_out = LeftOut()
         self._arrived = 0
         self._usual_s = 0.0
 
@@ -167,10 +176,21 @@ class Thrift:
             return Way.SKIP if self._key_pace else Way.DECODE
         use, t_s = self._use_of(packet), packet.pts * self._unit_s
         self._learn(use, t_s)
-        if key_s := self._often_enough(self._keys) or self._must_do(self._keys):
-            self._key_pace = self._key_pace or Pace(self._looks_per_s, self._tick_s)
-            wanted = use is Use.KEY and self._key_pace.due(t_s, key_s / 2)
-            return Way.ALONE if wanted else Way.SKIP
+        time_for = self._demand.time_for()
+        if key_s := self._often_enough(self._keys) or self._must_do(self._keys, time_for):
+            if self._key_pace is None:
+                self._key_pace = Pace(self._looks_per_s, self._tick_s)
+                self.left_out.lose()
+            if time_for == math.inf:
+                self.left_out.lose()
+            elif use is Use.KEY:
+                self.left_out.begin()
+            wanted = self._is_wanted(t_s)
+            if wanted or use is not Use.NONE:
+                self.left_out.add(packet)
+            if use is Use.KEY and self._key_pace.due(t_s, key_s / 2):
+                return Way.ALONE
+            return Way.MAKE_UP if wanted and self.left_out.whole else Way.SKIP
         if self._key_pace and use is not Use.KEY:
             return Way.SKIP
         self._key_pace = None
@@ -178,9 +198,16 @@ class Thrift:
             return Way.DECODE
         return Way.DECODE if self._dense() and self._will_be_due(t_s) else Way.SKIP
 
+    def _is_wanted(self, t_s: float) -> bool:
+        """Whether a look at *t_s* is, and was not handed out since."""
+        wanted = self._due_at < self._demand.wanted_from() <= time.monotonic()
+        return wanted and (self._tick_s is None or t_s + _EARLY_S >= self._tick_s)
+
     def due(self, frame: VideoFrame, t_s: float) -> bool:
         """Whether to look at *frame*, which is shown at *t_s*; that never runs back."""
         due = self._pace.due(t_s) or (self._key_pace is not None and bool(frame.key_frame))
+        if due:
+            self._due_at = time.monotonic()
         if due and frame.time is not None:
             self._tick_s = frame.time + self._pace.until_next_s(t_s)
         return due
@@ -209,9 +236,8 @@ class Thrift:
         apart_s = kind.most * self._frame_s
         return apart_s if apart_s <= _TOLERANCE * self._period else 0.0
 
-    def _must_do(self, kind: Distances) -> float:
+    def _must_do(self, kind: Distances, time_for: float) -> float:
         """The same for every look that there is time for."""
-        time_for = self._time_for()
         if time_for == math.inf:
             return 0.0
         apart_s = kind.most * self._frame_s
