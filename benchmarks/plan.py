@@ -44,6 +44,7 @@ _PLANS = {
     "pipeline": Plan(26, 600),
     "precision": Plan(22, 420),
     "search": Plan(10, 150, disk_gb=2),
+    "seldom": Plan(12, 90),
     "similar": Plan(12, 180, disk_gb=3),
     "studio_tail": Plan(7, 60),
     "ways_to_look": Plan(45, 400),
