@@ -2,7 +2,7 @@
 
 import json
 import logging
-from collections.abc import Awaitable, Callable, Iterable, Sequence, Set
+from collections.abc import Awaitable, Callable, Collection, Iterable, Sequence, Set
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -55,23 +55,23 @@ class PostgresFaceEvents:
         newest: dict[EventId, EventRecord] = {}
         for record in records:
             newest[record.id] = max(newest.get(record.id, record), record, key=_rank)
-        await self._database.fetch("make_months", moments=list({_month(id) for id in newest}))
-        models = await self._models(newest.values())
+        models = await self._prepared(newest.values())
         try:
             orgs = {record.org for record in newest.values()}
             await self.write(orgs, lambda work: _Batch(work, records, newest, models).write())
         except (asyncpg.DataError, asyncpg.IntegrityConstraintViolationError) as error:
             raise RecordRefused(f"Postgres refuses it: {error}") from error
 
-    async def _models(self, records: Iterable[EventRecord]) -> dict[str, int]:
-        """The ids of the models of the records' templates, known from now on."""
+    async def _prepared(self, records: Collection[EventRecord]) -> dict[str, int]:
+        """The ids of the models of the records' templates; behind it, there are months for all."""
         sizes = {r.model: len(r.template) for r in records if r.template is not None}
-        ids = {}
-        for name, dimensions in sizes.items():
-            row = await self._database.row("register_model", name=name, dimensions=dimensions)
-            assert row is not None
-            ids[name] = row["model"]
-        return ids
+        rows = await self._database.fetch(
+            "events_prepare",
+            moments=list({_month(record.id) for record in records}),
+            names=list(sizes),
+            dimensions=list(sizes.values()),
+        )
+        return {row["name"]: row["model"] for row in rows if row["name"] is not None}
 
     async def get(self, org: OrgId, event: EventId) -> FaceEvent:
         """One event.

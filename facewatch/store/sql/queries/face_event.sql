@@ -1,5 +1,10 @@
--- name: make_months
-SELECT make_month(m) FROM unnest(:moments::timestamptz[]) AS m;
+-- name: events_prepare
+-- There are months for *moments* behind it; the id of each model.
+SELECT NULL AS name, NULL::smallint AS model
+  FROM unnest(:moments::timestamptz[]) AS t (moment), make_month(t.moment)
+ UNION ALL
+SELECT m.name, register_model(m.name, m.dimensions)
+  FROM unnest(:names::text[], :dimensions::int[]) AS m (name, dimensions);
 
 -- name: event_cameras
 SELECT c.id, c.org, l.time_zone, sub_locations(c.sub_location) AS place
