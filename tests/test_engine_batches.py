@@ -21,6 +21,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from facewatch.domain.faces import Pixels
 from facewatch.errors import InvalidSettings, ProviderMissing
+from facewatch.ports.streams import Halve
 from facewatch.vision import graph, registry, runtime
 from facewatch.vision.batching import Buckets, paying
 from facewatch.vision.cards import Colour, Family, Input, ModelCard, Precision
@@ -451,7 +452,7 @@ def test_painting_ahead_finds_what_painting_in_turns_finds(
 
 def test_a_picture_that_cannot_be_painted_is_an_error_with_painters_too(models: Path) -> None:
     class Broken(ArrayPicture):
-        def fit(self, width: int, height: int) -> Pixels:
+        def fit(self, width: int, height: int, halve: Halve | None = None) -> Pixels:
             raise OSError("the frame is gone")
 
     grey = ArrayPicture(np.full((64, 64, 3), 90, np.uint8))

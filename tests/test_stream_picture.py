@@ -87,6 +87,38 @@ def test_fit_gives_exactly_the_size_asked_for_without_padding(size: tuple[int, i
     assert np.abs(small.astype(int) - expected).mean() < 12
 
 
+@pytest.mark.parametrize("fmt", ["yuv420p", "yuvj420p", "yuv422p"])
+@pytest.mark.parametrize("size", [(640, 360), (648, 364), (1280, 720)])
+def test_halved_by_somebody_else_it_looks_as_halved_by_swscale(
+    fmt: str, size: tuple[int, int]
+) -> None:
+    pixels = cv2.GaussianBlur(noise(*size), (0, 0), 4)
+    picture = DecodedPicture(frame_of(pixels, fmt), Converter())
+    half = size[0] // 2, size[1] // 2
+    planes: list[tuple[int, ...]] = []
+
+    def halve(plane: Pixels, onto: Pixels) -> None:
+        cv2.resize(plane, onto.shape[::-1], dst=onto, interpolation=cv2.INTER_AREA)
+        planes.append(onto.shape)
+
+    halved, scaled = picture.fit(*half, halve), picture.fit(*half)
+
+    assert len(planes) == 3
+    assert planes[0] == half[::-1]
+    assert np.abs(halved.astype(int) - scaled).mean() < 2
+    assert np.abs(halved.astype(int) - scaled).max() < 20
+
+
+@pytest.mark.parametrize("size", [(319, 180), (320, 182), (640, 360), (200, 100)])
+def test_what_is_not_just_half_as_large_is_not_halved(size: tuple[int, int]) -> None:
+    picture = DecodedPicture(frame_of(noise(640, 360), "yuv420p"), Converter())
+
+    def halve(_plane: Pixels, _onto: Pixels) -> None:
+        raise AssertionError("asked to halve")
+
+    assert np.array_equal(picture.fit(*size, halve), picture.fit(*size))
+
+
 @pytest.mark.parametrize("degrees", [90, 180, 270])
 def test_a_phones_picture_is_upright(tmp_path: Path, degrees: int) -> None:
     path = tmp_path / "phone.mp4"

@@ -5,7 +5,10 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Protocol
+from typing import Protocol, TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
 
 from facewatch.domain.events import (
     TimeSource,
@@ -15,6 +18,9 @@ from facewatch.domain.geometry import Box
 from facewatch.domain.ids import (
     CameraId,
 )
+
+Halve: TypeAlias = Callable[[NDArray[np.uint8], NDArray[np.uint8]], None]
+"""Writes a plane of a picture into another of half its width and height."""
 
 
 class Picture(Protocol):
@@ -29,8 +35,11 @@ class Picture(Protocol):
     @property
     def height(self) -> int: ...
 
-    def fit(self, width: int, height: int) -> Pixels:
-        """The whole picture scaled to exactly *width* x *height*, in one pass."""
+    def fit(self, width: int, height: int, halve: Halve | None = None) -> Pixels:
+        """The whole picture scaled to exactly *width* x *height*, in one pass.
+
+        *halve* does so where the picture is just twice as large, if it lies there in planes.
+        """
         ...
 
     def cut(self, box: Box) -> tuple[Pixels, tuple[int, int]]:

@@ -22,7 +22,7 @@ from facewatch.domain.faces import Glance, Pixels
 from facewatch.domain.geometry import Box
 from facewatch.domain.urls import redact
 from facewatch.errors import CameraTrouble
-from facewatch.ports.streams import Frame, Picture
+from facewatch.ports.streams import Frame, Halve, Picture
 from facewatch.stream.decode import Stop
 from facewatch.stream.held import HeldStream, Moment, Size
 from facewatch.stream.picture import Converter, DecodedPicture
@@ -227,8 +227,8 @@ class PairedPicture:
     def height(self) -> int:
         return self._size[1]
 
-    def fit(self, width: int, height: int) -> Pixels:
-        return self._small.fit(width, height)
+    def fit(self, width: int, height: int, halve: Halve | None = None) -> Pixels:
+        return self._small.fit(width, height, halve)
 
     def cut(self, box: Box) -> tuple[Pixels, tuple[int, int]]:
         if sharp := self._large():

@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from facewatch.domain.faces import Pixels
 from facewatch.domain.geometry import Box
 from facewatch.errors import NotAPicture
+from facewatch.ports.streams import Halve
 from facewatch.ports.vision import PhotoHeader
 from facewatch.vision.opencv import cv2
 
@@ -52,7 +53,7 @@ class ArrayPicture:
     def glance(self) -> None:
         return None
 
-    def fit(self, width: int, height: int) -> Pixels:
+    def fit(self, width: int, height: int, halve: Halve | None = None) -> Pixels:
         """The whole picture scaled to exactly *width* x *height*, in one pass."""
         if (width, height) == (self.width, self.height):
             return self._pixels

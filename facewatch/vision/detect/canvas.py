@@ -112,10 +112,14 @@ class Sheets:
 
 
 def _paint(onto: NDArray[np.uint8], picture: Picture, canvas: Canvas) -> None:
-    pixels = picture.fit(canvas.fit_width, canvas.fit_height)
+    pixels = picture.fit(canvas.fit_width, canvas.fit_height, _halve)
     onto[: canvas.fit_height, : canvas.fit_width] = pixels
     onto[canvas.fit_height :] = 0
     onto[:, canvas.fit_width :] = 0
+
+
+def _halve(plane: NDArray[np.uint8], onto: NDArray[np.uint8]) -> None:
+    cv2.resize(plane, onto.shape[::-1], dst=onto, interpolation=cv2.INTER_AREA)
 
 
 def detections(
