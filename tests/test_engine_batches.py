@@ -288,6 +288,11 @@ def test_a_demanded_provider_is_never_replaced(models: Path) -> None:
         Session(YUNET, models, Runtime(("cpu", "tensorrt")))
 
 
+@pytest.mark.filterwarnings("error")
+def test_a_provider_that_is_named_twice_is_asked_once(models: Path) -> None:
+    assert len(Session(YUNET, models, Runtime(("cpu", "cpu"))).run(noise(1, 64))) == 12
+
+
 def test_without_a_demand_what_starts_here_runs_the_models(models: Path) -> None:
     picture = noise(1, 64)
 

@@ -261,7 +261,7 @@ def _refuse_absent(runtime: Runtime) -> None:
 
 def _with_helpers(providers: tuple[str, ...]) -> list[str]:
     """TensorRT leaves CUDA what it cannot do itself, instead of the CPU."""
-    names = list(providers)
+    names = list(dict.fromkeys(providers))
     if "tensorrt" in names and "cuda" not in names:
         names.insert(names.index("tensorrt") + 1, "cuda")
     return names
