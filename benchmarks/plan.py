@@ -25,7 +25,7 @@ class Plan:
 
     def most_s(self, quick: bool) -> float:
         """When it is ended: a slow machine may take a few times as long."""
-        return max(60.0, 3 * self.quick_s) if quick else max(900.0, 6 * self.full_s)
+        return max(120.0, 4 * self.quick_s) if quick else max(900.0, 6 * self.full_s)
 
 
 _PLANS = {
