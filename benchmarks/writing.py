@@ -141,7 +141,12 @@ def _ids(file: Path) -> list[Any]:
 async def asked(url: str, secret: str, seconds: float) -> dict[str, Any]:
     """What `ask` in another process found, in ms."""
     client = await a_child("--ask", url, "--secret", secret, "--seconds", str(seconds))
-    output, _ = await client.communicate()
+    try:
+        output, _ = await client.communicate()
+    finally:
+        if client.returncode is None:
+            client.kill()
+            await client.wait()
     if client.returncode:
         raise RuntimeError("the client failed")
     taken = json.loads(output)
