@@ -42,6 +42,17 @@ def test_what_there_is_time_for_is_what_each_camera_got() -> None:
     assert 0.8 <= machine.shedding.time_for() <= 1.3  # 0.2 of five, as the windows fall
 
 
+def test_while_most_are_replaced_all_the_same_there_is_less_time_than_was_thought() -> None:
+    machine = Machine()
+    machine.runs(7, share=0.4)
+    thought = machine.shedding.time_for()
+    machine.runs(7, share=0.1)
+    assert machine.shedding.time_for() < 0.6 * thought < math.inf
+
+    machine.runs(7, share=0.3)
+    assert machine.shedding.time_for() < 0.6 * thought  # corrected downwards only
+
+
 def test_everything_is_tried_again_and_each_time_later_if_in_vain() -> None:
     machine, tries = Machine(), []
     for second in range(1000):
@@ -85,8 +96,10 @@ def test_one_look_more_is_wanted_until_it_is_given() -> None:
     machine, camera = Machine(), CAMERAS[0]
     machine.runs(20, share=0.2)
     demand = machine.shedding.demand(camera)
+    machine.shedding.looked(camera)
+    machine.now += 0.1  # so long the look takes
     machine.shedding.hurry(camera, 0.5)
-    assert demand.wanted_from() == pytest.approx(machine.now + 0.5)
+    assert demand.wanted_from() == pytest.approx(machine.now + 0.4)
     assert machine.shedding.demand(CAMERAS[1]).wanted_from() == math.inf
 
     machine.now += 0.6

@@ -25,9 +25,9 @@ class Shedding:
 
     Decoding that nobody looks at takes the time that looking needs. Where over half of the
     frames of three seconds are replaced unseen, readers are told what was seen instead; those
-    whose key pictures come about as often decode nothing else. After two minutes everything is
-    tried again, each time later if that was too early. One measure for all cameras: each keeps
-    its share.
+    whose key pictures come about as often decode nothing else. That is corrected downwards while
+    most are replaced all the same. After two minutes everything is tried again, each time later
+    if that was too early. One measure for all cameras: each keeps its share.
 
     Key pictures may be two seconds apart. Where one look more may let a visit be told of, it is
     wanted sooner: two more for each five, so that no camera has half as much again as another.
@@ -40,6 +40,7 @@ class Shedding:
         self._rest_s = _REST_S
         self._until = self._ended = -math.inf
         self._hurried: dict[CameraId, float] = {}
+        self._looked_at: dict[CameraId, float] = {}
         self._saved: dict[CameraId, int] = {}
         self._begin()
 
@@ -57,18 +58,19 @@ class Shedding:
         return self._hurried.get(camera, math.inf) if has_saved else math.inf
 
     def hurry(self, camera: CameraId, in_s: float | None) -> None:
-        """One look more at *camera* in so many seconds may let a visit be told of; None: none.
+        """One look more may let a visit be told of, so many seconds after the last; None: none.
 
-        The engine's thread, after each look.
+        The engine's thread, after each look at *camera*.
         """
         if in_s is None:
             self._hurried.pop(camera, None)
         else:
-            self._hurried[camera] = self._now() + in_s
+            self._hurried[camera] = self._looked_at.get(camera, self._now()) + in_s
 
     def looked(self, camera: CameraId) -> None:
         """A frame of *camera* goes to the detector."""
         self._pay(camera)
+        self._looked_at[camera] = self._now()
         self._cameras.add(camera)
         self._looked += 1
         self._judge()
@@ -96,11 +98,15 @@ class Shedding:
         elapsed_s = now - self._since
         if elapsed_s < _WINDOW_S:
             return
+        most_replaced = self._replaced > self._looked > 0
+        each_per_s = self._looked / elapsed_s / max(len(self._cameras), 1)
         if self._time_for < math.inf:
             if now >= self._until:
                 self._time_for, self._ended = math.inf, now
-        elif self._replaced > self._looked > 0:
-            self._shed(now, self._looked / elapsed_s / len(self._cameras))
+            elif most_replaced:
+                self._time_for = min(self._time_for, each_per_s)
+        elif most_replaced:
+            self._shed(now, each_per_s)
         self._begin()
 
     def _shed(self, now: float, each_per_s: float) -> None:
