@@ -20,6 +20,7 @@ from facewatch.errors import (
     ModelCorrupt,
     ModelMissing,
     ModelNotPinned,
+    ModelOutOfMemory,
     NotFound,
 )
 from facewatch.vision.cards import Colour, Family, Input, Kind, Licence, ModelCard, Packaged
@@ -202,6 +203,31 @@ def test_another_graph_is_refused(tmp_path: Path, broken: str) -> None:
 
     with pytest.raises(ModelCorrupt, match="facewatch models pin mobileclip2-s0"):
         Clip(S0, files)
+
+
+def test_memory_that_does_not_suffice_is_not_the_files_fault(tmp_path: Path) -> None:
+    files = installed(S0, tmp_path)
+    model = onnx.load(files.pictures)
+    often = onnx.numpy_helper.from_array(np.array([1 << 42], np.int64), "often")
+    model.graph.initializer.append(often)
+    model.graph.node[-1].output[0] = "vector"
+    node = onnx.helper.make_node
+    model.graph.node.extend(
+        [
+            node("Shape", ["pixel_values"], ["shape"]),
+            node("Mul", ["shape", "often"], ["sides"]),
+            node("Gather", ["sides", "first"], ["side"]),
+            node("ConstantOfShape", ["side"], ["huge"]),
+            node("ReduceMax", ["huge"], ["none"], keepdims=0),
+            node("Add", ["vector", "none"], ["image_embeds"]),
+        ]
+    )
+    model.graph.initializer.append(onnx.numpy_helper.from_array(np.array([0], np.int64), "first"))
+    onnx.save(model, files.pictures)
+
+    with pytest.raises(ModelOutOfMemory, match="mobileclip2-s0") as error:
+        Clip(S0, files).look(ArrayPicture(coloured(200, 30, 30)))
+    assert "free memory" in error.value.remedy
 
 
 def test_an_export_that_gives_more_than_the_vector(tmp_path: Path) -> None:

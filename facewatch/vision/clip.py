@@ -10,11 +10,11 @@ from numpy.typing import NDArray
 from tokenizers import Tokenizer
 
 from facewatch.domain.faces import Pixels
-from facewatch.errors import ModelCorrupt
+from facewatch.errors import ModelCorrupt, ModelOutOfMemory
 from facewatch.ports.streams import Picture
 from facewatch.vision.clip_cards import ClipCard, Fit, Tokens
 from facewatch.vision.pins import Installed, pin_command
-from facewatch.vision.runtime import Runtime, started
+from facewatch.vision.runtime import Runtime, is_out_of_memory, started
 
 Vector = NDArray[np.float32]
 
@@ -150,6 +150,11 @@ class _Tower:
         try:
             (vectors,) = self._session.run([self._output], {self._input.name: fed})
         except Exception as error:
+            if is_out_of_memory(error):
+                raise ModelOutOfMemory(
+                    f"model {self._card.name!r}: the memory does not suffice for one run of it",
+                    "free memory where models.providers runs it, or choose another models.search",
+                ) from error
             raise self._other(f"does not take what the card says: {error}") from error
         if vectors.shape != (1, self._card.dimensions):
             raise self._other(f"gives {vectors.shape}, not 1 x {self._card.dimensions}")
