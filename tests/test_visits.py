@@ -362,8 +362,10 @@ def test_who_may_be_somebody_who_left_is_looked_at_again_when_a_template_may_tel
     camera.watch(2, 2.2, lambda t: [(unclear, 400, FINE)])
     assert camera.visitors.next_look_in_s == pytest.approx(0.55)
 
-    camera.watch(2.2, 2.8, lambda t: [(unclear, 400, FINE)])
-    assert camera.visitors.next_look_in_s == pytest.approx(0.4)  # then it is another
+    camera.watch(2.2, 2.6, lambda t: [(unclear, 400, FINE)])
+    assert camera.visitors.next_look_in_s == pytest.approx(0.15)
+    assert len({it.event for it in camera.said}) == 1
 
-    camera.watch(2.8, 3.2, lambda t: [(unclear, 400, FINE)])
+    camera.watch(2.6, 2.8, lambda t: [(unclear, 400, FINE)])  # as unclear: it is another
     assert len({it.event for it in camera.said}) == 2
+    assert camera.visitors.next_look_in_s is None

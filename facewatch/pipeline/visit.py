@@ -28,7 +28,8 @@ class Visiting:
         gap_s: Somebody who is away for longer than this comes back as a new visit.
         near_s: Who comes back within this at the same place needs less proof to be the same.
         wait_s: A new track that may continue an open visit is watched for so long before it is
-            a visit of its own.
+            a visit of its own,
+        wait_templates: or until so many templates have left that open.
         cut: Likeness of two neighbouring pictures, -1..1, below which the scene was cut.
         face: Detector score that a face reaches at least once, and what is none seldom does.
         looks: A visit is real from this many looks on; fewer are glimpses, and dropped.
@@ -41,6 +42,7 @@ class Visiting:
     gap_s: float = 3.0
     near_s: float = 1.2
     wait_s: float = 1.0
+    wait_templates: int = 2
     cut: float = 0.35
     face: float = 0.82
     looks: int = 3
@@ -284,7 +286,10 @@ class Visitors:
 
     def _curious(self, track: Track) -> bool:
         """Whether *track* may continue a visit, if only it were better known."""
-        if track in self._visit_of or self._clock_s - track.born_s >= self._visiting.wait_s:
+        rule = self._visiting
+        if track in self._visit_of or self._clock_s - track.born_s >= rule.wait_s:
+            return False
+        if track.templates_added >= rule.wait_templates:
             return False
         return any(self._kinship(track, visit) > -1.0 for visit in self._absent(track))
 
