@@ -2,15 +2,19 @@
 
 import asyncio
 import logging
+import math
+import os
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
+from typing import Any
 
 import click
 
 from facewatch.app.capacity import filmed, open_trial, try_numbers, wanted_of
 from facewatch.app.machine import Machine
 from facewatch.cli.options import as_json, command
-from facewatch.cli.output import counted, note, progress, say, table
+from facewatch.cli.output import counted, note, prepared, say, table
 from facewatch.cli.serve import stop_on_signals
 from facewatch.evaluate.capacity import Capacity, Limit, Step, Wanted, capacity
 from facewatch.settings import Settings
@@ -34,6 +38,35 @@ class Resolution(click.ParamType[tuple[int, int]]):
         return sides[0], sides[1]
 
 
+class Within(click.FloatRange):
+    """A range that no nan is in, nor infinity."""
+
+    def convert(
+        self, value: Any, param: click.Parameter | None, ctx: click.Context | None
+    ) -> float:
+        number: float = super().convert(value, param, ctx)
+        if not math.isfinite(number):
+            self.fail(f"{value!r} is no number of them", param, ctx)
+        return number
+
+
+class Drawing(click.Path):
+    """A file that can be drawn into: found out before, not after minutes of measuring."""
+
+    def convert(
+        self,
+        value: str | os.PathLike[str],
+        param: click.Parameter | None,
+        ctx: click.Context | None,
+    ) -> Path:
+        path = Path(os.fsdecode(super().convert(value, param, ctx)))
+        if path.suffix not in (".svg", ".png"):
+            self.fail(f"{path} does not end in .svg or .png", param, ctx)
+        if not os.access(path.parent, os.W_OK | os.X_OK):
+            self.fail(f"{path.parent} is no folder that can be written to", param, ctx)
+        return path
+
+
 @click.command()
 @click.option("--resolution", type=Resolution(), default="1280x720", show_default=True)
 @click.option(
@@ -45,12 +78,12 @@ class Resolution(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--looks-per-s",
-    type=click.FloatRange(0, 60, min_open=True),
+    type=Within(0, 60, min_open=True),
     help="Of each camera, at most --fps.  [default: recognition.looks_per_s]",
 )
 @click.option(
     "--seconds",
-    type=click.FloatRange(min=10),
+    type=Within(min=10),
     default=90,
     show_default=True,
     help="For trying numbers of cameras; 10 to 30 more for starting and stopping.",
@@ -64,7 +97,7 @@ class Resolution(click.ParamType[tuple[int, int]]):
 )
 @click.option(
     "--plot",
-    type=click.Path(path_type=Path, dir_okay=False),
+    type=Drawing(dir_okay=False, writable=True),
     help="Draw it into this file, .svg or .png (needs matplotlib).",
 )
 @as_json
@@ -90,10 +123,7 @@ async def bench(
     wanted = wanted_of(settings, *resolution, fps, looks_per_s, most)
     logging.getLogger("facewatch").setLevel(logging.WARNING)
     note("getting the cameras' video ready: some seconds the first time")
-    with progress(1.0) as bar:
-        material = await asyncio.to_thread(
-            filmed, settings, wanted, lambda what, share: bar.at(share, what)
-        )
+    material = await prepared(partial(filmed, settings, wanted))
     steps: list[Step] = []
 
     def told(step: Step) -> None:

@@ -3,6 +3,7 @@
 import asyncio
 import json
 from dataclasses import dataclass, replace
+from functools import partial
 
 import aiohttp
 import click
@@ -12,7 +13,7 @@ from facewatch.app.serve import run_service
 from facewatch.app.stores import Stores, open_stores
 from facewatch.cli.events import FinishedEvents, show
 from facewatch.cli.options import as_json, command
-from facewatch.cli.output import counted, note, progress, say
+from facewatch.cli.output import counted, note, prepared, say
 from facewatch.cli.serve import stop_on_signals
 from facewatch.demo.cameras import demo_cameras
 from facewatch.demo.material import DemoMaterial, prepare
@@ -38,10 +39,7 @@ async def demo(settings: Settings, seconds: float | None, as_json: bool) -> None
     Runs until Ctrl-C, or for --seconds and then exits 1 if no event was recorded.
     """
     note("getting the demo's photographs and videos ready: about a minute the first time")
-    with progress(1.0) as bar:
-        material = await asyncio.to_thread(
-            prepare, settings.home_path, lambda what, share: bar.at(share, what)
-        )
+    material = await prepared(partial(prepare, settings.home_path))
     note(material.credits)
     stop = stop_on_signals()
     async with (

@@ -64,8 +64,15 @@ async def _ended_cleanly(work: Coroutine[Any, Any, T]) -> T:
     """SIGTERM ends *work* as Ctrl-C does: the embedded Postgres is not left running."""
     task = asyncio.current_task()
     assert task is not None
-    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, task.cancel)
+    for each in endings():
+        asyncio.get_running_loop().add_signal_handler(each, task.cancel)
     return await work
+
+
+def endings() -> list[signal.Signals]:
+    """What asks for the end: SIGTERM, and a terminal that is closed, unless under nohup."""
+    hung_up = signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN
+    return [signal.SIGTERM, *([signal.SIGHUP] if hung_up else [])]
 
 
 def log_to_stderr(level: str) -> None:

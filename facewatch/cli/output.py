@@ -1,14 +1,18 @@
 """Tables for people, JSON lines for programs, progress bars on a terminal only."""
 
+import asyncio
 import json
-from collections.abc import Iterator, Sequence
+import threading
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from typing import Any
+from typing import Any, TypeVar
 
 import click
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
 from rich.table import Table
+
+Made = TypeVar("Made")
 
 stderr = Console(stderr=True)
 
@@ -59,6 +63,25 @@ def progress(total: float | None) -> Iterator["Bar"]:
     )
     with Progress(*columns, console=stderr, disable=not stderr.is_terminal) as drawn:
         yield Bar(drawn, drawn.add_task("", total=total))
+
+
+async def prepared(make: Callable[[Callable[[str, float], None]], Made]) -> Made:
+    """What *make* makes in a thread, with a bar; given up soon when its caller is cancelled.
+
+    *make* is given what to call, from any thread, with what is going on and the share done.
+    """
+    given_up = threading.Event()
+    with progress(1.0) as bar:
+
+        def at(what: str, share: float) -> None:
+            if given_up.is_set():
+                raise asyncio.CancelledError
+            bar.at(share, what)
+
+        try:
+            return await asyncio.to_thread(make, at)
+        finally:
+            given_up.set()
 
 
 class Bar:

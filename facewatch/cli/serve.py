@@ -9,7 +9,7 @@ import click
 from facewatch.app.recognition import open_recognition
 from facewatch.app.serve import run_service
 from facewatch.app.stores import open_stores
-from facewatch.cli.options import command
+from facewatch.cli.options import command, endings
 from facewatch.cli.output import note
 from facewatch.domain.events import EventRecord
 from facewatch.domain.ids import to_ruuid
@@ -49,18 +49,19 @@ def _tell(_: Visit, record: EventRecord) -> None:
 
 
 def stop_on_signals() -> asyncio.Event:
-    """Set by Ctrl-C and SIGTERM; a second Ctrl-C ends the process without draining."""
+    """Set by Ctrl-C and `endings`; a second Ctrl-C ends the process without draining."""
     stop = asyncio.Event()
     loop = asyncio.get_running_loop()
 
     def told_to_stop(impatient: bool) -> None:
         if not stop.is_set():
-            note("stopping: finishing what is in hand")
             stop.set()
+            note("stopping: finishing what is in hand")
         elif impatient:
             raise KeyboardInterrupt
 
     loop.add_signal_handler(signal.SIGINT, told_to_stop, True)
     # timeout(1) and others tell the process and then its group: twice is once
-    loop.add_signal_handler(signal.SIGTERM, told_to_stop, False)
+    for each in endings():
+        loop.add_signal_handler(each, told_to_stop, False)
     return stop
