@@ -11,11 +11,12 @@ from pathlib import Path
 from uuid import UUID
 
 import pytest
+from factories import ORG
 from rtsp_server import FaultyServer, joined
 from videos import counting_pictures
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus
-from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id
+from facewatch.domain.ids import CameraId, LocationId, OrgId, new_id, to_ruuid
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics
 from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
@@ -31,7 +32,7 @@ QUICK = Patience(silent_s=2.0, retry_least_s=0.1, retry_most_s=0.2, refused_s=60
 def camera(url: str, name: str = "lobby", password: str | None = None) -> Camera:
     credentials = ("admin", password) if password else None
     nowhere = LocationId(UUID(int=2))
-    return Camera(CameraId(new_id()), OrgId(UUID(int=1)), nowhere, name, url, credentials)
+    return Camera(CameraId(new_id()), ORG, nowhere, name, url, credentials)
 
 
 def rtsp(which: Camera) -> Source:
@@ -44,7 +45,7 @@ class Watched:
     def __init__(self, open_one: Callable[[Camera], Source] = rtsp) -> None:
         self.frames: Mailbox[CameraId, Frame] = Mailbox()
         self.metrics = Metrics.on()
-        self.board = Board(self.metrics)
+        self.board = Board(self.metrics, ORG)
         self._open_one = open_one
 
     @asynccontextmanager
@@ -315,8 +316,30 @@ async def test_cameras_come_and_go_with_the_table_and_others_do_not_notice() -> 
         await asyncio.wait([task])
 
 
+def test_two_orgs_call_a_camera_alike() -> None:
+    metrics = Metrics.on()
+    board = Board(metrics, ORG)
+    ours = camera("rtsp://127.0.0.1/1")
+    theirs = replace(ours, id=CameraId(new_id()), org=OrgId(UUID(int=9)))
+    board.show(ours, CameraState.LIVE)
+    board.show(theirs, CameraState.GONE)
+    for which, frames in ((ours, 3), (theirs, 5)):
+        board.count(which, frames, 1.0)
+        board.decoded(which, 0.5)
+
+    def received(name: str) -> float | None:
+        return metrics.registry.get_sample_value("frames_received_total", {"camera": name})
+
+    behind_its_org = f"{to_ruuid(theirs.org)}/lobby"
+    assert (received("lobby"), received(behind_its_org)) == (3, 5)
+    live = {"camera": "lobby", "state": "live"}
+    assert metrics.registry.get_sample_value("camera_state", live) == 1
+    board.forget(ours)
+    assert (received("lobby"), received(behind_its_org)) == (None, 5)
+
+
 async def test_a_removed_camera_leaves_no_state_behind_but_its_silence() -> None:
-    board, lobby = Board(Metrics.on()), camera("rtsp://127.0.0.1/1")
+    board, lobby = Board(Metrics.on(), ORG), camera("rtsp://127.0.0.1/1")
 
     async def watch_one(which: Camera) -> None:
         board.show(which, CameraState.LIVE)

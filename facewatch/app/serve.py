@@ -32,7 +32,7 @@ from facewatch.errors import (
 from facewatch.flow.channel import Channel
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
-from facewatch.pipeline.camera import Board, Patience, Watch, keep_watching
+from facewatch.pipeline.camera import Board, Patience, Watch, called, keep_watching
 from facewatch.pipeline.deliver import deliver
 from facewatch.pipeline.recognise import Recogniser, pass_time, recognise
 from facewatch.pipeline.record import record
@@ -74,7 +74,7 @@ async def run_service(
         AddressInUse: somebody listens on the port already.
     """
     metrics = recognition.metrics
-    board = Board(metrics)
+    board = Board(metrics, stores.org)
     names: dict[CameraId, str] = {}
     shedding = Shedding()
 
@@ -211,7 +211,7 @@ async def _camera_lists(
         cameras = await until_answered(stores.cameras.all)
         watched = [camera for camera in cameras if camera.url]
         names.clear()
-        names.update({camera.id: camera.name for camera in watched})
+        names.update({camera.id: called(camera, stores.org) for camera in watched})
         yield watched
 
 

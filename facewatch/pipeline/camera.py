@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 from functools import partial
 
 from facewatch.domain.cameras import Camera, CameraState, CameraStatus
-from facewatch.domain.ids import CameraId
+from facewatch.domain.ids import CameraId, OrgId, to_ruuid
 from facewatch.errors import CameraRefused, CameraStalled, CameraTrouble, InvalidRequest
 from facewatch.flow.mailbox import Mailbox
 from facewatch.flow.metrics import Metrics, Stage
@@ -47,10 +47,19 @@ class Patience:
     refused_s: float = 60.0
 
 
-class Board:
-    """How every camera is, for answers, metrics and the log. Event loop only, but for `decoded`."""
+def called(camera: Camera, default: OrgId) -> str:
+    """What *camera* is in metrics: names are unique within an org only."""
+    return camera.name if camera.org == default else f"{to_ruuid(camera.org)}/{camera.name}"
 
-    def __init__(self, metrics: Metrics) -> None:
+
+class Board:
+    """How every camera is, for answers, metrics and the log. Event loop only, but for `decoded`.
+
+    Of cameras of another org than *default* metrics say whose they are.
+    """
+
+    def __init__(self, metrics: Metrics, default: OrgId) -> None:
+        self._default = default
         self._statuses: dict[CameraId, CameraStatus] = {}
         self._last_frame: dict[CameraId, float] = {}
         self._metrics = metrics
@@ -75,11 +84,11 @@ class Board:
             last_frame_at=before.last_frame_at if before else None,
             since=datetime.now(UTC) if not before or before.state is not state else before.since,
         )
-        self._metrics.show_state(camera.name, state)
+        self._metrics.show_state(called(camera, self._default), state)
 
     def count(self, camera: Camera, frames: int, elapsed_s: float) -> None:
         """*frames* more arrived during *elapsed_s*."""
-        self._metrics.frames_received.labels(camera.name).inc(frames)
+        self._metrics.frames_received.labels(called(camera, self._default)).inc(frames)
         status = self._statuses[camera.id]
         fps = 0.7 * status.fps + 0.3 * frames / elapsed_s if status.fps else frames / elapsed_s
         self._statuses[camera.id] = replace(status, fps=fps)
@@ -88,15 +97,15 @@ class Board:
         """A frame to look at took its reader so long. Any thread."""
         self._metrics.took(Stage.DECODE, cpu_s)
         if camera.id in self._statuses:
-            self._metrics.charge(camera.name, Stage.DECODE, cpu_s)
+            self._metrics.charge(called(camera, self._default), Stage.DECODE, cpu_s)
 
     def too_late(self, camera: Camera, frames: int) -> None:
         """There was no time for *frames* more."""
-        self._metrics.frames_late.labels(camera.name).inc(frames)
+        self._metrics.frames_late.labels(called(camera, self._default)).inc(frames)
 
     def changed(self, camera: Camera, times: int) -> None:
         """The pictures became of another size or rate so often."""
-        self._metrics.stream_changes.labels(camera.name).inc(times)
+        self._metrics.stream_changes.labels(called(camera, self._default)).inc(times)
 
     def frame(self, camera: Camera, at: datetime) -> None:
         """A frame to look at arrived."""
@@ -106,7 +115,7 @@ class Board:
     def forget(self, camera: Camera) -> None:
         """*camera* is no longer watched; that it is silent is still known, so that visits end."""
         self._statuses.pop(camera.id, None)
-        self._metrics.forget_camera(camera.name)
+        self._metrics.forget_camera(called(camera, self._default))
 
     def heard(self, camera: CameraId, within_s: float) -> bool:
         """Whether *camera* gave a frame that lately."""
