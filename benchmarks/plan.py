@@ -34,7 +34,7 @@ _PLANS = {
     "decode": Plan(50, 180),
     "engine": Plan(40, 300),
     "enrol": Plan(38, 600),
-    "events": Plan(70, 2400, disk_gb=25),
+    "events": Plan(45, 2400, disk_gb=25),
     "gallery": Plan(25, 420, disk_gb=4),
     "gpu": Plan(5, 60),
     "growth": Plan(25, 420, disk_gb=25),
