@@ -3,7 +3,7 @@
 One place on a low floor: the pipeline counts, the API shows, and neither knows the other.
 """
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
@@ -78,7 +78,6 @@ class Metrics:
         spool_bytes: Bytes of these.
         events_lag: Age in seconds of the oldest of these; 0 when there is none.
         stage_seconds: By `Stage`.
-        stages: The same, found already: a look counts towards four of them.
         camera_cpu_seconds: By camera and stage, decode to embed; a batch is shared by what each
             camera had in it. What belongs to no camera is in `process_cpu_seconds_total` only.
         requests: By family, operation and status.
@@ -108,7 +107,6 @@ class Metrics:
     spool_bytes: Gauge
     events_lag: Gauge
     stage_seconds: Histogram
-    stages: Mapping[Stage, Histogram]
     camera_cpu_seconds: Counter
     requests: Counter
     request_seconds: Histogram
@@ -134,7 +132,6 @@ class Metrics:
         def histogram(name: str, what: str, *labels: str) -> Histogram:
             return Histogram(name, what, labels, buckets=_SECONDS, registry=to)
 
-        stage_seconds = histogram("stage_seconds", "Time that a stage takes", "stage")
         return cls(
             registry=to,
             frames_received=counter("frames_received_total", "Frames that arrived", "camera"),
@@ -164,8 +161,7 @@ class Metrics:
             spool_backlog=gauge("spool_backlog", "Event versions not yet in the stores"),
             spool_bytes=gauge("spool_bytes", "Bytes not yet in the stores"),
             events_lag=gauge("events_lag_seconds", "Age of the oldest event not yet stored"),
-            stage_seconds=stage_seconds,
-            stages={stage: stage_seconds.labels(stage.value) for stage in Stage},
+            stage_seconds=histogram("stage_seconds", "Time that a stage takes", "stage"),
             camera_cpu_seconds=counter(
                 "camera_cpu_seconds_total", "Processor seconds of a camera", "camera", "stage"
             ),
@@ -201,7 +197,7 @@ class Metrics:
 
     def took(self, stage: Stage, seconds: float) -> None:
         """One more of *stage*."""
-        self.stages[stage].observe(seconds)
+        self.stage_seconds.labels(stage.value).observe(seconds)
 
     def charge(self, camera: str, stage: Stage, cpu_s: float) -> None:
         """*camera* (its name) caused *cpu_s* of work."""
