@@ -171,9 +171,12 @@ class VideoReader:
         packets = self._thrift.left_out.take()
         if packets[0].is_keyframe:
             self.stream.codec_context.flush_buffers()
-        frames = [frame for packet in packets for frame in self.stream.decode(packet)]
-        self.decoded += len(frames[:-1])
-        return frames[-1:]
+        newest: list[VideoFrame] = []  # never all of them: the decoder's pool would grow by as many
+        for packet in packets:
+            for frame in self.stream.decode(packet):
+                self.decoded += len(newest)
+                newest = [frame]
+        return newest
 
     def _alone(self, packet: "av.Packet[VideoStream] | None") -> list[VideoFrame]:
         """The frame of a key packet, not held back for its order; what came before is forgotten."""
