@@ -29,6 +29,14 @@ async def test_a_replaced_frame_keeps_its_cameras_place_in_line() -> None:
     assert await box.take(1) == ["quick 1"]
 
 
+async def test_who_is_urgent_goes_first_and_the_others_keep_their_order() -> None:
+    box: Mailbox[str, int] = Mailbox(urgent=lambda key: key in "cd")
+    for number, key in enumerate("abcd"):
+        box.put(key, number)
+    assert await box.take(3) == [2, 3, 0]
+    assert await box.take(3) == [1]
+
+
 async def test_a_closed_mailbox_is_drained_then_ends() -> None:
     box: Mailbox[str, int] = Mailbox()
     box.put("lobby", 1)

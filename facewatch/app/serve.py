@@ -94,7 +94,7 @@ async def run_service(
         if name := names.get(camera):
             metrics.charge(name, stage, cpu_s)
 
-    frames: Mailbox[CameraId, Frame] = Mailbox(on_replaced=replaced, on_taken=taken)
+    frames: Mailbox[CameraId, Frame] = Mailbox(replaced, taken, shedding.hurries)
     visits: Channel[Visit] = Channel(VISITS_BOUND)
     watch = Watch(
         lambda camera: keep_watching(

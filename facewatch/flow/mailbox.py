@@ -14,19 +14,22 @@ class Mailbox(Generic[K, V]):
 
     A replaced value keeps its key's place in line, so that a slow camera is not starved by
     quick ones; *on_replaced* is told its key, *on_taken* a value that is handed out, its key and
-    the seconds that it waited. Event loop only.
+    the seconds that it waited. Keys that are *urgent* when values are taken come before the others.
+    Event loop only.
     """
 
     def __init__(
         self,
         on_replaced: Callable[[K], None] = lambda _: None,
         on_taken: Callable[[K, V, float], None] = lambda _key, _value, _waited_s: None,
+        urgent: Callable[[K], bool] = lambda _: False,
     ) -> None:
         self._slots: dict[K, tuple[V, float]] = {}
         self._arrived = asyncio.Event()
         self._closed = False
         self._on_replaced = on_replaced
         self._on_taken = on_taken
+        self._urgent = urgent
 
     def put(self, key: K, value: V) -> None:
         """Never waits; after `close` the value is dropped."""
@@ -44,7 +47,8 @@ class Mailbox(Generic[K, V]):
                 return []
             self._arrived.clear()
             await self._arrived.wait()
-        return [self._hand_out(key) for key in list(self._slots)[:most]]
+        waiting = sorted(self._slots, key=lambda key: not self._urgent(key))
+        return [self._hand_out(key) for key in waiting[:most]]
 
     def _hand_out(self, key: K) -> V:
         value, put_at = self._slots.pop(key)

@@ -75,9 +75,13 @@ class Shedding:
         self._looked += 1
         self._judge()
 
+    def hurries(self, camera: CameraId) -> bool:
+        """Whether there is too little time, and the next look at *camera* is wanted by now."""
+        return self._time_for < math.inf and self.wanted_from(camera) <= self._now()
+
     def _pay(self, camera: CameraId) -> None:
         saved = self._saved.get(camera, _SAVED)
-        if self.wanted_from(camera) <= self._now() and self._time_for < math.inf:
+        if self.hurries(camera):
             self._saved[camera] = saved - _COSTS
         else:
             self._saved[camera] = min(saved + _EARNS, _SAVED)
