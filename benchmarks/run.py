@@ -18,6 +18,7 @@ failed, whatever was reached.
 
 import argparse
 import json
+import re
 import shutil
 import signal
 import sys
@@ -36,6 +37,7 @@ from facewatch.cli.output import table
 
 _HERE = Path(__file__).parent
 _GB = 1e9
+_TAKES_QUICK = re.compile(r'add_argument\(\s*"--quick"')
 _RUNS = ["benchmark", "outcome", "minutes", "lines"]
 
 
@@ -44,7 +46,7 @@ def benchmarks(names: Sequence[str]) -> list[Path]:
     found = [
         path
         for path in sorted(_HERE.glob("*.py"))
-        if path != Path(__file__) and 'add_argument("--quick"' in path.read_text("utf-8")
+        if path != Path(__file__) and _TAKES_QUICK.search(path.read_text("utf-8"))
     ]
     if unknown := set(names) - {path.stem for path in found}:
         sys.exit(f"no benchmark: {', '.join(sorted(unknown))}; there are: {_listed(found)}")
