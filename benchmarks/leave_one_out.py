@@ -80,7 +80,7 @@ class Remembered:
     def glance(self) -> None:
         return None
 
-    def fit(self, width: int, height: int) -> Pixels:
+    def fit(self, width: int, height: int, halve: object = None) -> Pixels:
         raise NotImplementedError("its pixels are gone")
 
     def cut(self, box: Box) -> tuple[Pixels, tuple[int, int]]:

@@ -28,7 +28,7 @@ class NoPicture:
     def glance(self) -> None:
         return None
 
-    def fit(self, width: int, height: int) -> Pixels:
+    def fit(self, width: int, height: int, halve: object = None) -> Pixels:
         raise AssertionError("not needed")
 
     def cut(self, box: Box) -> tuple[Pixels, tuple[int, int]]:
