@@ -130,3 +130,16 @@ def test_while_there_is_time_for_everything_nothing_is_saved_or_spent() -> None:
     assert machine.shedding.time_for() == math.inf
     machine.shedding.hurry(camera, 0.0)
     assert machine.shedding.demand(camera).wanted_from() == machine.now
+
+
+def test_a_camera_that_is_no_longer_watched_begins_anew_if_it_comes_back() -> None:
+    readers, camera = Readers(), CAMERAS[0]
+    readers.run(60, {camera})
+    shedding = readers.machine.shedding
+    while shedding.wanted_from(camera) < math.inf:
+        shedding.looked(camera)
+        shedding.hurry(camera, 0.0)
+    shedding.forget(camera)
+    assert shedding.wanted_from(camera) == math.inf
+    shedding.hurry(camera, 0.0)
+    assert shedding.wanted_from(camera) <= readers.machine.now

@@ -94,13 +94,17 @@ async def run_service(
         if name := names.get(camera):
             metrics.charge(name, stage, cpu_s)
 
+    def forget(camera: Camera) -> None:
+        board.forget(camera)
+        shedding.forget(camera.id)
+
     frames: Mailbox[CameraId, Frame] = Mailbox(replaced, taken, shedding.hurries)
     visits: Channel[Visit] = Channel(VISITS_BOUND)
     watch = Watch(
         lambda camera: keep_watching(
             camera, _opener(settings, shedding), frames, board, _patience(settings)
         ),
-        board.forget,
+        forget,
     )
     known = await known_regions(stores, settings.recognition.still_after_s)
     visitors_at = _live_visitors(settings, known)

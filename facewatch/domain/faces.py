@@ -65,11 +65,8 @@ def is_grey(pixels: Pixels) -> bool:
     >>> is_grey(flat), is_grey(flat + np.array([0, 30, 70], np.uint8))
     (True, False)
     """
-    blue, green, red = (
-        pixels[..., 0],
-        pixels[..., 1],
-        pixels[..., 2],
-    )  # along an axis of three: 0.5 ms
+    # plane by plane: along an axis of three it takes half a millisecond
+    blue, green, red = pixels[..., 0], pixels[..., 1], pixels[..., 2]
     least = np.minimum(np.minimum(blue, green), red)
     spread = np.maximum(np.maximum(blue, green), red) - least
     return float(spread.mean()) < _GREY_LEVELS

@@ -75,6 +75,11 @@ class Shedding:
         self._looked += 1
         self._judge()
 
+    def forget(self, camera: CameraId) -> None:
+        """*camera* is no longer watched."""
+        for known in (self._hurried, self._saved, self._looked_at):
+            known.pop(camera, None)
+
     def hurries(self, camera: CameraId) -> bool:
         """Whether there is too little time, and the next look at *camera* is wanted by now."""
         return self._time_for < math.inf and self.wanted_from(camera) <= self._now()
